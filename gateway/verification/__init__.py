@@ -1,0 +1,1 @@
+"""The main job: a partner asks about a merchant and gets an answer that can be proven later."""
