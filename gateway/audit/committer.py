@@ -1,0 +1,287 @@
+"""The audit commit: the one place where an answer becomes provable, and the linearisation point of the gateway.
+
+One writer task a process gathers what waits and commits it as one batch. The procedure, with what is true if the process dies
+right after each step:
+
+1. Take a batch from the queue. Leaf bytes and hashes exist already.     Died here: nothing logged, nothing answered.
+2. Lock the head row. All writers of all hosts queue behind it.          Died here: the server frees the lock.
+3. Admit: one-time ids are claimed (a replay anywhere in the cluster loses here), credentials are read (a revocation that
+   committed before this lock is seen here), idempotency keys are reserved. What is refused leaves the batch.
+4. Grow the tree in memory from the frontier; read the hashes of a tile only when this batch completes it.
+5. Append entries, secrets, tiles, the batch row; move the head.         Died here: rolled back, the indexes are used again.
+6. COMMIT.                                                               Died here: a leaf without an answer; never the reverse.
+7. Sign the checkpoint and build the proofs; answers leave.              A root that could still roll back is never signed.
+8. COMMIT unknown: hold the answers, lock the head again and look. Present: go on with 7. Absent: run the batch again. Still
+   unknown at the deadline: refuse the callers; a leaf too many is allowed, an answer too many is not.
+
+Not for: what a leaf says (``entry``), how a store does it (``gateway.postgres.log_store``).
+Source: RFC 6962 section 2.1; the order "commit, then sign, then answer" follows certificate-transparency practice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from gateway.audit.ports import (
+    Admission,
+    Batch,
+    BatchRefused,
+    Committed,
+    CommitUnknown,
+    Head,
+    LogStore,
+    LogTransaction,
+    PendingEntry,
+    Refusal,
+    StoreFailed,
+)
+from gateway.base.errors import ErrorKind, GatewayError
+
+Outcome: TypeAlias = Committed | Refusal
+
+MAX_BATCH: Final = 256
+"""Beyond this a bigger batch gains little: the cost becomes linear in the entries."""
+RETRY_AFTER_S: Final = 1
+SETTLE_DEADLINE_S: Final = 8.0
+"""How long answers are held while the outcome of a COMMIT is unknown."""
+PAUSE_AFTER_FAILURE_S: Final = 0.05
+"""Between two attempts on a store that fails: long enough not to spin, short against a restart."""
+
+
+class BatchSealer(Protocol):
+    """Signs the checkpoint of a committed batch and renders the proof of each of its leaves."""
+
+    def seal(self, batch: Batch) -> Sequence[str]:
+        """Return the tlog-proof text of each entry of the batch, in order."""
+        ...
+
+
+class CommitterMetrics(Protocol):
+    """Where the committer says what it does."""
+
+    def batch_committed(self, entries: int, seconds: float) -> None:
+        """One batch became durable."""
+        ...
+
+    def batch_failed(self, reason: str) -> None:
+        """One attempt failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How the committer gathers. ``linger_s`` is spent only when the last batch shows that requests come in company."""
+
+    queue_limit: int = 2048
+    linger_s: float = 0.002
+    company: int = 8
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: PendingEntry
+    outcome: asyncio.Future[Outcome]
+
+
+class Committer:
+    """Commits entries in groups. ``run`` is owned by the process's task group; ``submit`` is called by anyone on the same loop."""
+
+    def __init__(self, store: LogStore, sealer: BatchSealer, metrics: CommitterMetrics, *, writer: str, pace: Pace) -> None:
+        self._store: Final = store
+        self._sealer: Final = sealer
+        self._metrics: Final = metrics
+        self._writer: Final = writer
+        self._pace: Final = pace
+        # Owned by the event loop's thread; `submit` adds at the right, `run` takes from the left.
+        self._queue: Final[deque[_Waiting]] = deque()
+        self._wake: Final = asyncio.Event()
+        self._closing = False
+        self._last_batch = 0
+
+    async def submit(self, entry: PendingEntry) -> Outcome:
+        """Return when the entry is durable, or why it was not taken.
+
+        Raises:
+            GatewayError: ``OVERLOADED`` when the queue is full, ``STORE_UNAVAILABLE`` when durability is in doubt. In both cases
+                no answer may leave.
+        """
+        if self._closing or len(self._queue) >= self._pace.queue_limit:
+            raise GatewayError(ErrorKind.OVERLOADED, reason="commit_queue_full", retry_after_s=RETRY_AFTER_S)
+        waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._wake.set()
+        return await waiting.outcome
+
+    async def run(self) -> None:
+        """Commit what is queued until ``close`` was called and the queue is empty."""
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            await self._linger()
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))]
+            # Whoever gave up (its deadline passed, its client left) before the commit began needs no leaf.
+            batch = [waiting for waiting in batch if not waiting.outcome.done()]
+            self._last_batch = len(batch)
+            for part in _riders_alone(batch):
+                await self._commit_group(part)
+
+    def close(self) -> None:
+        """Take no more entries; ``run`` returns after the last one."""
+        self._closing = True
+        self._wake.set()
+
+    async def _linger(self) -> None:
+        # A lone caller never waits: only when the last batch had company is it worth letting more arrive. Without this, a
+        # moderate load would spend one flush to disk on every two or three answers.
+        company = min(self._pace.company, MAX_BATCH)
+        if 1 < self._last_batch and len(self._queue) < company and not self._closing:
+            await asyncio.sleep(self._pace.linger_s)
+
+    async def _commit_group(self, group: list[_Waiting]) -> None:
+        """Commit one group, whatever it takes, and resolve every future in it."""
+        deadline = asyncio.get_running_loop().time() + SETTLE_DEADLINE_S
+        while group:
+            try:
+                await self._attempt(group)
+            except BatchRefused as exc:
+                self._metrics.batch_failed("batch_refused")
+                await self._isolate(group, exc)
+            except (StoreFailed, CommitUnknown) as exc:
+                self._metrics.batch_failed(type(exc).__name__)
+                group = [waiting for waiting in group if not waiting.outcome.done()]
+                if asyncio.get_running_loop().time() >= deadline:
+                    _fail(group, GatewayError(ErrorKind.STORE_UNAVAILABLE, retry_after_s=RETRY_AFTER_S))
+                    return
+                await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+            except GatewayError as refusal:  # a rider said no; riders travel alone
+                _fail(group, refusal)
+                return
+            else:
+                return
+
+    async def _isolate(self, group: list[_Waiting], cause: BatchRefused) -> None:
+        """Find the entry that the store cannot take, by halves, and fail only that one."""
+        if len(group) == 1:
+            _fail(group, GatewayError(ErrorKind.INTERNAL, reason="entry_refused", facts={"cause": str(cause)}))
+            return
+        middle = len(group) // 2
+        await self._commit_group(group[:middle])
+        await self._commit_group(group[middle:])
+
+    async def _attempt(self, group: list[_Waiting]) -> None:
+        """Run steps 2 to 8 once for one group."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        refused: dict[int, Refusal] = {}
+        batch: Batch | None = None
+        async with self._store.begin() as transaction:
+            head = await transaction.lock_head()
+            taken = await self._admit(transaction, group, refused)
+            if taken:
+                batch = await self._grow(transaction, head, [waiting.entry for waiting in taken])
+            # A batch in which everything was refused still commits: its one-time ids stay burnt.
+            try:
+                await transaction.commit()
+            except CommitUnknown:
+                if batch is None or not await self._settled(batch):
+                    raise
+        for position, refusal in refused.items():
+            _resolve(group[position], refusal)
+        if batch is None:
+            return
+        self._metrics.batch_committed(len(taken), loop.time() - started)
+        self._release(taken, batch)
+
+    async def _admit(
+        self, transaction: LogTransaction, group: list[_Waiting], refused: dict[int, Refusal]
+    ) -> list[_Waiting]:
+        admission = await transaction.admit([waiting.entry for waiting in group])
+        spent: set[bytes] = set()
+        taken: list[_Waiting] = []
+        for position, waiting in enumerate(group):
+            refusal = _judge(waiting.entry, admission, spent)
+            if refusal is None:
+                taken.append(waiting)
+            else:
+                refused[position] = refusal
+        return taken
+
+    async def _grow(self, transaction: LogTransaction, head: Head, entries: list[PendingEntry]) -> Batch:
+        for entry in entries:
+            if entry.rider is not None:
+                await transaction.ride(entry.rider)
+        plan = head.frontier.plan(len(entries))
+        earlier = [await transaction.read_hashes(wanted) for wanted in plan.missing]
+        grown = plan.append([entry.leaf_hash for entry in entries], earlier)
+        batch = Batch(
+            head=head, frontier=grown.frontier, root=grown.root, entries=entries, tiles=grown.tiles, writer=self._writer
+        )
+        await transaction.append(batch)
+        return batch
+
+    async def _settled(self, batch: Batch) -> bool:
+        """Find out whether a batch whose COMMIT got no answer is durable; raise ``CommitUnknown`` if that stays unknown."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + SETTLE_DEADLINE_S
+        while True:
+            try:
+                return await self._store.settle(batch.frontier.size, batch.root)
+            except StoreFailed as exc:
+                if loop.time() >= deadline:
+                    reason = "settle_deadline"
+                    raise CommitUnknown(reason) from exc
+                await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+
+    def _release(self, taken: list[_Waiting], batch: Batch) -> None:
+        first = batch.head.frontier.size
+        for offset, (waiting, proof) in enumerate(zip(taken, self._sealer.seal(batch), strict=True)):
+            _resolve(waiting, Committed(first + offset, batch.frontier.size, proof))
+
+
+def _judge(entry: PendingEntry, admission: Admission, spent: set[bytes]) -> Refusal | None:
+    """Decide one entry of a batch. The first entry of a batch that names a one-time id gets it, the others are replays."""
+    digests = {claim.digest for claim in entry.claims}
+    if len(digests) != len(entry.claims) or not digests <= admission.claimed or digests & spent:
+        return Refusal.REPLAYED
+    spent |= digests
+    if entry.credential is not None and entry.credential not in admission.live:
+        return Refusal.REVOKED
+    if entry.idempotency is not None and entry.idempotency.verification_id not in admission.reserved:
+        return Refusal.IDEMPOTENCY_TAKEN
+    return None
+
+
+def _riders_alone(batch: list[_Waiting]) -> list[list[_Waiting]]:
+    """Split a batch so that an entry with a rider is alone: a rider may say no, and that must refuse nobody else."""
+    parts: list[list[_Waiting]] = []
+    plain: list[_Waiting] = []
+    for waiting in batch:
+        if waiting.entry.rider is None:
+            plain.append(waiting)
+            continue
+        if plain:
+            parts.append(plain)
+            plain = []
+        parts.append([waiting])
+    if plain:
+        parts.append(plain)
+    return parts
+
+
+def _resolve(waiting: _Waiting, outcome: Outcome) -> None:
+    if not waiting.outcome.done():
+        waiting.outcome.set_result(outcome)
+
+
+def _fail(group: Sequence[_Waiting], error: GatewayError) -> None:
+    for waiting in group:
+        if not waiting.outcome.done():
+            waiting.outcome.set_exception(error)

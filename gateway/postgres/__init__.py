@@ -1,0 +1,1 @@
+"""PostgreSQL: pool, named queries, migrations and the stores behind the ports of the rule packages."""
