@@ -1,0 +1,349 @@
+"""A PostgreSQL server of our own, for the demo and the tests: unprivileged, password, private socket, no TCP.
+
+For: ``credit-gateway demo`` and ``tests/``: the real database with real durability (fsync, full page writes, checksums).
+Not for: production. Its ``cluster_name`` marks it, and ``gateway.postgres.preflight`` refuses it outside the demo.
+
+As root the programs run as ``nobody``. That user gets the data directory as an open descriptor (``/proc/self/fd/N``), so it
+needs no way through our directories: none is opened up. The socket lies in its own private directory below the temporary
+directory, because the path of a socket may have at most 107 bytes (unix(7)).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from enum import IntEnum
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote, urlencode
+
+import asyncpg
+
+from gateway.postgres.binaries import (
+    NoServerError,
+    Programs,
+    copy_programs,
+    find_programs,
+    reachable,
+    unprivileged_user,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+CLUSTER_NAME: Final = "credit-gateway-embedded"
+SUPERUSER: Final = "embedded"
+_SOCKET_PREFIX: Final = "cg-pg-"
+_MAX_SOCKET_DIR: Final = 80
+"""Leaves room for ``/.s.PGSQL.5432.lock`` below the 107 bytes of a socket path."""
+_START_DEADLINE_S: Final = 60.0
+_STOP_DEADLINE_S: Final = 30.0
+_POLL_S: Final = 0.03
+_BUILTIN_LOCALE_MAJOR: Final = 17
+_ENV: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
+
+_CONFIGURATION: Final = f"""
+cluster_name = '{CLUSTER_NAME}'
+listen_addresses = ''
+unix_socket_permissions = 0700
+max_connections = 100
+shared_buffers = '128MB'
+max_wal_size = '2GB'
+checkpoint_timeout = '10min'
+timezone = 'UTC'
+log_timezone = 'UTC'
+datestyle = 'iso, ymd'
+jit = off
+"""
+
+
+class StopMode(IntEnum):
+    """How to stop a server, as the signal that says so (PostgreSQL manual, "Shutting Down the Server")."""
+
+    SMART = signal.SIGTERM
+    FAST = signal.SIGINT
+    IMMEDIATE = signal.SIGQUIT
+
+
+class EmbeddedPostgres:
+    """One server in one directory. Use as ``async with``; it leaves nothing running, whatever happens in the body.
+
+    Args:
+        home: where the cluster lives; made if absent, with mode 0700, readable to no one else.
+        settings: server settings to add, name to value.
+    """
+
+    def __init__(self, home: Path, *, settings: dict[str, str] | None = None) -> None:
+        self._home: Final = home
+        self._settings: Final = dict(settings or {})
+        self._user: Final = unprivileged_user()
+        self._stack: Final = contextlib.ExitStack()
+        self._programs: Programs | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sockets: Path | None = None
+        self._data_fd = -1
+        self._password = ""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id; ``NoServerError`` while the server is down."""
+        return self._running().pid
+
+    @property
+    def socket_directory(self) -> Path:
+        """The directory of the server's socket; stays the same over stop and start."""
+        if self._sockets is None:
+            msg = "the server was never started"
+            raise NoServerError(msg)
+        return self._sockets
+
+    def program(self, name: str) -> str:
+        """Return the path of one of the server's programs, e.g. ``pg_dump``."""
+        if self._programs is None:
+            self._programs = find_programs()
+        return self._programs.path(name)
+
+    def dsn(self, database: str = "postgres", user: str = SUPERUSER) -> str:
+        """Return the connection string of a user to a database. Every user of this server has the one password."""
+        query = urlencode({"host": str(self.socket_directory)})
+        return f"postgresql://{quote(user)}:{self._password}@/{quote(database)}?{query}"
+
+    async def start(self) -> None:
+        """Make the cluster on first use, end an orphan of an earlier run, start and wait until it answers."""
+        if self._process is not None:
+            return
+        await asyncio.to_thread(self._prepare)
+        self._process = self._spawn_postmaster()
+        try:
+            await self._until_it_answers()
+        except BaseException:
+            await self.stop(StopMode.IMMEDIATE)
+            raise
+
+    async def stop(self, mode: StopMode = StopMode.FAST) -> None:
+        """Stop and wait; a server that does not obey is killed. Does nothing when it is down."""
+        process = self._process
+        if process is None:
+            return
+        process.send_signal(mode)
+        try:
+            await asyncio.to_thread(process.wait, _STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            await self.kill()
+        self._process = None
+
+    async def kill(self) -> None:
+        """SIGKILL the postmaster and all its backends, as a crash of the machine's server would; wait until all are gone."""
+        process = self._process
+        if process is None:
+            return
+        family = [process.pid, *_children(process.pid)]
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(process.wait)
+        await _until_gone(family)
+        self._process = None
+
+    async def close(self) -> None:
+        """Stop the server and remove its socket directory and any copy of the programs; the cluster stays."""
+        try:
+            await self.stop(StopMode.FAST)
+        finally:
+            self._stack.close()
+            self._sockets = None
+            self._programs = None
+            self._data_fd = -1
+
+    async def create_database(self, name: str, template: str | None = None) -> None:
+        """Create a database, as a copy of ``template`` if given (to which nobody may be connected)."""
+        copy = "" if template is None else f' TEMPLATE "{template}"'
+        await self._as_superuser(f'CREATE DATABASE "{name}"{copy}')
+
+    async def drop_database(self, name: str) -> None:
+        """Drop a database, ending the connections to it; no error if there is none."""
+        await self._as_superuser(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    async def let_in(self, *users: str) -> None:
+        """Give existing roles this server's password, so that ``dsn(user=...)`` works for them."""
+        for user in users:
+            await self._as_superuser(f"ALTER ROLE \"{user}\" LOGIN PASSWORD '{self._password}'")
+
+    async def _as_superuser(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.dsn(), timeout=10)
+        try:
+            await connection.execute(statement, timeout=60)
+        finally:
+            await connection.close(timeout=10)
+
+    def _prepare(self) -> None:
+        """Blocking part of the start: directories, programs, password, cluster, and no orphan left over."""
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._sockets is None:
+            self._sockets = self._private_directory()
+        if self._programs is None:
+            self._programs = self._runnable_programs()
+        data = self._home / "data"
+        fresh = not (data / "PG_VERSION").exists()
+        if fresh:
+            shutil.rmtree(data, ignore_errors=True)  # an initdb that was interrupted
+            data.mkdir(mode=0o700)
+            self._give(data)
+        else:
+            _end_orphan(data)
+        if self._data_fd < 0:
+            self._data_fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+            self._stack.callback(os.close, self._data_fd)
+        self._password = _kept_password(self._home / "password", fresh=fresh)
+        if fresh:
+            self._initdb(data)
+
+    def _private_directory(self) -> Path:
+        base = tempfile.gettempdir() if len(tempfile.gettempdir()) <= _MAX_SOCKET_DIR else "/tmp"  # noqa: S108 - mkdtemp
+        made = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=base))
+        self._stack.callback(shutil.rmtree, made, ignore_errors=True)
+        self._give(made)
+        return made
+
+    def _runnable_programs(self) -> Programs:
+        programs = find_programs()
+        if reachable(programs, self._user):
+            return programs
+        copies = Path(tempfile.mkdtemp(prefix="cg-pg-programs-"))
+        self._stack.callback(shutil.rmtree, copies, ignore_errors=True)
+        copies.chmod(0o755)  # our own new directory with public programs in it, nothing else
+        return copy_programs(programs, copies)
+
+    def _give(self, path: Path) -> None:
+        if self._user is not None:
+            os.chown(path, self._user.uid, self._user.gid)
+
+    def _data_path(self) -> str:
+        """Return how the server's user names the data directory: by descriptor where it has no way through the path."""
+        return str(self._home / "data") if self._user is None else f"/proc/self/fd/{self._data_fd}"
+
+    def _initdb(self, data: Path) -> None:
+        word = self.socket_directory / "word"
+        word.touch(mode=0o600)
+        word.write_text(self._password, encoding="ascii")
+        self._give(word)
+        programs = self._programs or find_programs()
+        builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        locale = builtin if programs.major >= _BUILTIN_LOCALE_MAJOR else ["--locale=C"]
+        command = [
+            programs.path("initdb"), "-D", self._data_path(), "-U", SUPERUSER, f"--pwfile={word}",
+            "--auth=scram-sha-256", "--data-checksums", "--encoding=UTF8", "--no-instructions", *locale,
+        ]  # fmt: skip
+        try:
+            with (self._home / "server.log").open("ab") as log:
+                done = self._spawn(command, log).wait(_START_DEADLINE_S)
+            if done != 0:
+                msg = f"initdb failed, see {self._home / 'server.log'}"
+                raise NoServerError(msg)
+            with (data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
+                configuration.write(_CONFIGURATION)
+        except BaseException:
+            shutil.rmtree(data, ignore_errors=True)
+            raise
+        finally:
+            word.unlink()
+
+    def _spawn_postmaster(self) -> subprocess.Popen[bytes]:
+        command = [self.program("postgres"), "-D", self._data_path(), "-k", str(self.socket_directory)]
+        for name, value in self._settings.items():
+            command += ["-c", f"{name}={value}"]
+        with (self._home / "server.log").open("ab") as log:
+            return self._spawn(command, log)
+
+    def _spawn(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C in the terminal is for the demo, which stops the server last and in order.
+        identity: dict[str, Any] = {}
+        if self._user is not None:
+            identity = {"user": self._user.uid, "group": self._user.gid, "extra_groups": []}
+        return subprocess.Popen(  # noqa: S603 - programs found by us, arguments made by us
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_ENV, cwd="/", umask=0o077,
+            pass_fds=(self._data_fd,), start_new_session=True, **identity,
+        )  # fmt: skip
+
+    async def _until_it_answers(self) -> None:
+        process = self._running()
+        deadline = time.monotonic() + _START_DEADLINE_S
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                break
+            with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
+                await self._as_superuser("SELECT 1")
+                return
+            await asyncio.sleep(_POLL_S)
+        msg = f"the embedded PostgreSQL did not start, see {self._home / 'server.log'}"
+        raise NoServerError(msg)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            msg = "the embedded PostgreSQL is down"
+            raise NoServerError(msg)
+        return self._process
+
+
+def _kept_password(file: Path, *, fresh: bool) -> str:
+    """Return the cluster's password: new for a new cluster, otherwise the one made then."""
+    if not fresh:
+        return file.read_text(encoding="ascii")
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(secrets.token_urlsafe(32), encoding="ascii")
+    return file.read_text(encoding="ascii")
+
+
+def _end_orphan(data: Path) -> None:
+    """Stop the server that an earlier run, killed itself, left on this data directory, and remove its socket directory."""
+    try:
+        lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        pid, sockets = int(lines[0]), Path(lines[4]) if len(lines) > 4 else None  # noqa: PLR2004 - line 5, see the manual
+        ours = Path(f"/proc/{pid}/cwd").samefile(data)
+    except (OSError, ValueError, IndexError):
+        return
+    if ours:
+        os.kill(pid, StopMode.IMMEDIATE)
+        deadline = time.monotonic() + _STOP_DEADLINE_S
+        while _alive(pid) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+    if sockets is not None and sockets.name.startswith(_SOCKET_PREFIX):
+        shutil.rmtree(sockets, ignore_errors=True)
+
+
+async def _until_gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + _STOP_DEADLINE_S
+    while any(_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        await asyncio.sleep(_POLL_S)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _alive(pid: int) -> bool:
+    """Tell whether a process runs; a zombie that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
