@@ -1,0 +1,113 @@
+"""Logging: JSON lines on stdout, fields from an allow-list, and no way for a secret or a name to get in by accident.
+
+For: every process of the gateway, configured once at start. Not for: the audit log, which is in the database.
+Event names are constants in the past tense (``receipt_issued``); facts are fields. A field that is not in ``FIELDS`` is
+dropped and its name listed under ``dropped``: a new field is added here, with its reason, in the commit that logs it.
+An exception is written as its type and the places it went through, never its text: it may repeat what a stranger sent.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import structlog
+
+from gateway.base.clock import SystemClock, rfc3339
+from gateway.base.settings import LogFormat, LogLevel
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+FIELDS: Final[dict[str, str]] = {
+    "request_id": "joins the line to the partner's problem report and to the leaf",
+    "method": "which route was asked",
+    "route": "the route's template, never the path: paths carry identifiers",
+    "status": "what was answered",
+    "code": "stable code of the problem document",
+    "reason": "machine word of a refusal",
+    "kind": "kind of error or leaf",
+    "ms": "duration in milliseconds",
+    "partner_id": "whose request, by our own opaque identifier",
+    "client_id": "which client, as registered",
+    "verification_id": "our own identifier of an answer",
+    "outcome": "clear, restricted ...: without the subject it names no one",
+    "replayed": "whether a stored answer was given again",
+    "feed": "which feed",
+    "version": "feed version, program version or schema revision",
+    "records": "how many records",
+    "quarantined": "how many lines were set aside",
+    "as_of_ms": "how old the data is",
+    "leaf_index": "place in the audit log",
+    "size": "size of the audit log or of a batch",
+    "batch": "how many entries were committed together",
+    "slot": "which worker",
+    "pid": "which process",
+    "exit_code": "how a process ended",
+    "signal": "by which signal",
+    "wait_s": "back-off before the next attempt",
+    "attempt": "number of the attempt",
+    "workers": "how many workers",
+    "bind": "where we listen",
+    "admin_bind": "where the admin port listens",
+    "url": "our own configured addresses, never one a stranger sent",
+    "fault": "code of a wrong setting",
+    "setting": "name of a setting, never its value",
+    "sqlstate": "PostgreSQL's code of a failure",
+    "queue": "length of a queue",
+    "error": "type of an exception",
+    "places": "where an exception went through: module, line",
+    "dropped": "names of fields that are not in this list",
+}
+_OWN: Final = frozenset({"event", "level", "at", *FIELDS})
+_MAX_PLACES: Final = 12
+_CLOCK: Final = SystemClock()
+_ENCODER: Final = msgspec.json.Encoder(order=None)
+
+
+def configure_logging(level: LogLevel, form: LogFormat) -> None:
+    """Set up logging for this process; call once, before the first event."""
+    shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, _stamp]
+    console = form is LogFormat.CONSOLE
+    last: Processor = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty()) if console else _render_json
+    structlog.configure(
+        processors=[*shared, _exception_places, _allow, last],
+        wrapper_class=structlog.make_filtering_bound_logger(level.value),
+        logger_factory=structlog.PrintLoggerFactory() if console else structlog.BytesLoggerFactory(sys.stdout.buffer),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get_logger() -> Any:  # noqa: ANN401 - structlog's own lazy proxy type carries no methods
+    """Return a logger; cheap, may be called at import."""
+    return structlog.get_logger()
+
+
+def _stamp(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    event["at"] = rfc3339(_CLOCK.now_ms())
+    return event
+
+
+def _exception_places(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    given = event.pop("exc_info", None)
+    error = sys.exception() if given is True else given
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        frames = traceback.extract_tb(error.__traceback__)[-_MAX_PLACES:]
+        event["places"] = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames]
+    return event
+
+
+def _allow(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    unknown = event.keys() - _OWN
+    if unknown:
+        for name in unknown:
+            del event[name]
+        event["dropped"] = sorted(unknown)
+    return event
+
+
+def _render_json(_logger: WrappedLogger, _name: str, event: EventDict) -> bytes:
+    return _ENCODER.encode(event)

@@ -1,0 +1,273 @@
+"""The settings of a gateway: read once at start, from ``GATEWAY_*`` variables over an optional TOML file.
+
+For: one frozen ``Settings`` that everything is built from, or all its faults at once, each with the variable's name.
+Not for: key material (``gateway.base.host_keys`` reads that from ``keys_dir``).
+
+The table ``OPTIONS`` is the only list of settings: the reader, ``config schema``, the README and a test all use it.
+A variable overrides the file. A secret has a twin ``…_file`` that names a file holding it, so that it needs to stand in
+no environment (systemd ``LoadCredential=``, mounted secrets).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.base import setting_values as values
+from gateway.base.setting_values import Address, BadValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gateway.base.secret import Secret
+
+PREFIX: Final = "GATEWAY_"
+CONFIG_VARIABLE: Final = "GATEWAY_CONFIG"
+_NOT_SETTINGS: Final = frozenset({CONFIG_VARIABLE, "GATEWAY_PROFILE", "GATEWAY_LANG"})
+_MAX_FILE_BYTES: Final = 1 << 20
+EXIT_CONFIG: Final = 78
+"""``EX_CONFIG`` of sysexits.h: the process does not start because of its configuration."""
+
+
+class Environment(StrEnum):
+    """Whether people's data is at stake. Only the demo may use http, example keys and a database of its own."""
+
+    PRODUCTION = "production"
+    DEMO = "demo"
+
+
+class NonceMode(StrEnum):
+    """Whether a proof of possession must carry a nonce of ours (RFC 9449 section 8)."""
+
+    REQUIRED = "required"
+    OFF = "off"
+
+
+class LogFormat(StrEnum):
+    """JSON lines for machines, or aligned text for people."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """The least severe event that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingFault:
+    """One thing wrong with one setting; ``code`` names a sentence in ``gateway.base.messages.settings``."""
+
+    name: str
+    code: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+
+
+class SettingsError(Exception):
+    """The settings do not fit; ``faults`` says everything that is wrong, in the order of the table."""
+
+    def __init__(self, faults: tuple[SettingFault, ...]) -> None:
+        super().__init__(", ".join(f"{fault.name}: {fault.code}" for fault in faults))
+        self.faults: Final = faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One setting: how it is read and what it is if nobody says. Described in ``gateway.base.messages.settings``."""
+
+    name: str
+    parse: Callable[[str], object]
+    default: str | None = None
+    required: bool = False
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of the setting."""
+        return PREFIX + self.name.upper()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a process of the gateway is told; built only by ``load_settings``."""
+
+    environment: Environment
+    issuer: str
+    database_dsn: Secret
+    feed_database_dsn: Secret
+    operator_database_dsn: Secret
+    bind: Address
+    admin_bind: Address
+    workers: int
+    keys_dir: Path
+    log_id: int
+    log_origin: str
+    host_name: str
+    feed_url: str
+    feed_keys_file: Path
+    feed_poll_s: int
+    max_stale_s: int
+    dpop_nonce: NonceMode
+    max_body_bytes: int
+    request_timeout_ms: int
+    commit_queue: int
+    pool_size: int
+    drain_s: int
+    log_level: LogLevel
+    log_format: LogFormat
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where each value came from: ``environment``, ``file`` or ``default``."""
+
+    @property
+    def production(self) -> bool:
+        """Whether nothing of the demo is tolerated."""
+        return self.environment is Environment.PRODUCTION
+
+
+OPTIONS: Final[tuple[Option, ...]] = (
+    Option(name="environment", parse=values.choice(Environment), default="production"),
+    Option(name="issuer", parse=values.origin_url, required=True),
+    Option(name="database_dsn", parse=values.dsn, required=True, secret=True),
+    Option(name="feed_database_dsn", parse=values.dsn, secret=True),
+    Option(name="operator_database_dsn", parse=values.dsn, secret=True),
+    Option(name="bind", parse=values.address, default="127.0.0.1:8080"),
+    Option(name="admin_bind", parse=values.address, default="127.0.0.1:9090"),
+    Option(name="workers", parse=values.integer(1, 64), default="2"),
+    Option(name="keys_dir", parse=values.path, required=True),
+    Option(name="log_id", parse=values.integer(1, 32767), default="1"),
+    Option(name="log_origin", parse=values.log_origin, required=True),
+    Option(name="host_name", parse=values.host_name, default=values.machine_name()),
+    Option(name="feed_url", parse=values.http_url, required=True),
+    Option(name="feed_keys_file", parse=values.path, required=True),
+    Option(name="feed_poll_s", parse=values.integer(1, 86_400), default="60"),
+    Option(name="max_stale_s", parse=values.integer(60, 31 * 86_400), default="86400"),
+    Option(name="dpop_nonce", parse=values.choice(NonceMode), default="required"),
+    Option(name="max_body_bytes", parse=values.integer(1024, 1 << 20), default="65536"),
+    Option(name="request_timeout_ms", parse=values.integer(100, 120_000), default="10000"),
+    Option(name="commit_queue", parse=values.integer(16, 65_536), default="2048"),
+    Option(name="pool_size", parse=values.integer(1, 64), default="4"),
+    Option(name="drain_s", parse=values.integer(1, 300), default="20"),
+    Option(name="log_level", parse=values.choice(LogLevel), default="info"),
+    Option(name="log_format", parse=values.choice(LogFormat), default="json"),
+)
+_FALLBACKS: Final = {"feed_database_dsn": "database_dsn", "operator_database_dsn": "database_dsn"}
+"""Settings that take another's value where nobody says: one database role for everything is allowed, if not advised."""
+
+
+def environment_variables() -> dict[str, str]:
+    """Return the variables of this process: the one place that reads them."""
+    return dict(os.environ)  # noqa: TID251 - the one reader
+
+
+def load_settings(variables: Mapping[str, str], config_file: Path | None = None) -> Settings:
+    """Read the settings from variables over a file; raise ``SettingsError`` with every fault there is.
+
+    ``config_file`` defaults to what ``GATEWAY_CONFIG`` names. A name that is no setting is a fault too, in either
+    place: a misspelt limit must not silently be the default.
+    """
+    faults: list[SettingFault] = []
+    named = variables.get(CONFIG_VARIABLE)
+    file = config_file or (Path(named) if named else None)
+    given = _from_file(file, faults) if file is not None else {}
+    given |= {
+        name.removeprefix(PREFIX).lower(): ("environment", text)
+        for name, text in variables.items()
+        if name.startswith(PREFIX) and name not in _NOT_SETTINGS
+    }
+    parsed: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for option in OPTIONS:
+        _read_option(option, given, (parsed, sources), faults)
+    faults += [_unknown(name) for name in given]
+    faults += _contradictions(parsed)
+    if faults:
+        raise SettingsError(tuple(faults))
+    for name, other in _FALLBACKS.items():
+        parsed.setdefault(name, parsed[other])
+    return Settings(**parsed, sources=sources)
+
+
+def _from_file(file: Path, faults: list[SettingFault]) -> dict[str, tuple[str, str]]:
+    """Return the file's members as text; tables and lists are no settings and are reported as unknown names."""
+    try:
+        members = tomllib.loads(_bounded_text(file))
+    except (OSError, UnicodeError):
+        faults.append(SettingFault(name=CONFIG_VARIABLE, code="not_readable", params={"file": str(file)}))
+        return {}
+    except tomllib.TOMLDecodeError as exc:
+        faults.append(SettingFault(name=CONFIG_VARIABLE, code="not_toml", params={"file": str(file), "why": str(exc)}))
+        return {}
+    return {name: ("file", str(value)) for name, value in members.items()}
+
+
+def _read_option(
+    option: Option,
+    given: dict[str, tuple[str, str]],
+    into: tuple[dict[str, Any], dict[str, str]],
+    faults: list[SettingFault],
+) -> None:
+    """Take one setting and its ``_file`` twin out of what was given; what stays there at the end is unknown."""
+    try:
+        source, text = _text_of(option, given)
+        if text is not None:
+            into[0][option.name] = option.parse(text)
+            into[1][option.name] = source
+        elif option.required:
+            faults.append(SettingFault(name=option.variable, code="missing"))
+    except BadValue as exc:
+        faults.append(SettingFault(name=option.variable, code=exc.code, params=exc.params))
+
+
+def _text_of(option: Option, given: dict[str, tuple[str, str]]) -> tuple[str, str | None]:
+    source, text = given.pop(option.name, ("default", option.default))
+    twin = given.pop(f"{option.name}_file", None) if option.secret else None
+    if twin is None:
+        return source, text
+    if text is not None:
+        raise BadValue("both_given", file=f"{option.variable}_FILE")
+    return twin[0], _secret_from(Path(twin[1]))
+
+
+def _secret_from(file: Path) -> str:
+    try:
+        return _bounded_text(file).rstrip("\r\n")
+    except (OSError, UnicodeError) as exc:
+        raise BadValue("not_readable", file=str(file)) from exc
+
+
+def _bounded_text(file: Path) -> str:
+    with file.open("rb") as stream:
+        return stream.read(_MAX_FILE_BYTES).decode("utf-8")
+
+
+def _unknown(name: str) -> SettingFault:
+    names = [option.name for option in OPTIONS]
+    names += [f"{option.name}_file" for option in OPTIONS if option.secret]
+    near = difflib.get_close_matches(name, names, n=1)
+    variable = PREFIX + name.upper()
+    if not near:
+        return SettingFault(name=variable, code="unknown")
+    return SettingFault(name=variable, code="unknown_near", params={"near": PREFIX + near[0].upper()})
+
+
+def _contradictions(parsed: Mapping[str, Any]) -> list[SettingFault]:
+    """Return what is wrong between settings: the demo's ease outside the demo."""
+    faults: list[SettingFault] = []
+    demo = parsed.get("environment") is Environment.DEMO
+    for name in ("issuer", "feed_url"):
+        url = parsed.get(name, "")
+        if url.startswith("http://") and not (demo and values.is_loopback_url(url)):
+            faults.append(SettingFault(name=PREFIX + name.upper(), code="https_required"))
+    if parsed.get("bind") is not None and parsed.get("bind") == parsed.get("admin_bind") and parsed["bind"].port:
+        faults.append(SettingFault(name="GATEWAY_ADMIN_BIND", code="same_address", params={"other": "GATEWAY_BIND"}))
+    return faults
