@@ -141,17 +141,20 @@ class ReplicaState:
     as_of_ms: Millis
     record_count: int
     """Registrations and records together."""
+    quarantined: int
+    """Lines of all versions that are still unread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """What was counted while a version was read. ``kinds`` counts good lines; ``removed`` what the replica held and would lose."""
 
-    puts: int = 0
-    deletes: int = 0
+    puts: int
+    deletes: int
     kinds: Mapping[str, int]
-    quarantined: int = 0
-    unattributed: int = 0
+    quarantined: int
+    unattributed: int
+    """Of those, lines that name no subject that could be made out."""
     removed: Mapping[str, int]
     held: Mapping[str, int]
     """What the replica held before, by kind: the measure for ``removed``."""
