@@ -37,11 +37,12 @@ from gateway.audit.ports import (
     LogTransaction,
     PendingEntry,
     Refusal,
+    Refused,
     StoreFailed,
 )
 from gateway.base.errors import ErrorKind, GatewayError
 
-Outcome: TypeAlias = Committed | Refusal
+Outcome: TypeAlias = Committed | Refused
 
 MAX_BATCH: Final = 256
 """Beyond this a bigger batch gains little: the cost becomes linear in the entries."""
@@ -161,7 +162,7 @@ class Committer:
                     _fail(group, GatewayError(ErrorKind.STORE_UNAVAILABLE, retry_after_s=RETRY_AFTER_S))
                     return
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
-            except GatewayError as refusal:  # a rider said no; riders travel alone
+            except GatewayError as refusal:  # a rider said no (riders travel alone), or the log contradicts its head
                 _fail(group, refusal)
                 return
             else:
@@ -180,7 +181,7 @@ class Committer:
         """Run steps 2 to 8 once for one group."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        refused: dict[int, Refusal] = {}
+        refused: dict[int, Refused] = {}
         batch: Batch | None = None
         async with self._store.begin() as transaction:
             head = await transaction.lock_head()
@@ -201,7 +202,7 @@ class Committer:
         self._release(taken, batch)
 
     async def _admit(
-        self, transaction: LogTransaction, group: list[_Waiting], refused: dict[int, Refusal]
+        self, transaction: LogTransaction, group: list[_Waiting], refused: dict[int, Refused]
     ) -> list[_Waiting]:
         admission = await transaction.admit([waiting.entry for waiting in group])
         spent: set[bytes] = set()
@@ -221,9 +222,7 @@ class Committer:
         plan = head.frontier.plan(len(entries))
         earlier = [await transaction.read_hashes(wanted) for wanted in plan.missing]
         grown = plan.append([entry.leaf_hash for entry in entries], earlier)
-        batch = Batch(
-            head=head, frontier=grown.frontier, root=grown.root, entries=entries, tiles=grown.tiles, writer=self._writer
-        )
+        batch = Batch(head=head, growth=grown.growth, entries=entries, tiles=grown.tiles, writer=self._writer)
         await transaction.append(batch)
         return batch
 
@@ -233,7 +232,7 @@ class Committer:
         deadline = loop.time() + SETTLE_DEADLINE_S
         while True:
             try:
-                return await self._store.settle(batch.frontier.size, batch.root)
+                return await self._store.settle(batch.growth.after.size, batch.growth.root)
             except StoreFailed as exc:
                 if loop.time() >= deadline:
                     reason = "settle_deadline"
@@ -241,21 +240,24 @@ class Committer:
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
 
     def _release(self, taken: list[_Waiting], batch: Batch) -> None:
-        first = batch.head.frontier.size
+        first, size = batch.growth.before.size, batch.growth.after.size
         for offset, (waiting, proof) in enumerate(zip(taken, self._sealer.seal(batch), strict=True)):
-            _resolve(waiting, Committed(first + offset, batch.frontier.size, proof))
+            _resolve(waiting, Committed(first + offset, size, proof))
 
 
-def _judge(entry: PendingEntry, admission: Admission, spent: set[bytes]) -> Refusal | None:
+def _judge(entry: PendingEntry, admission: Admission, spent: set[bytes]) -> Refused | None:
     """Decide one entry of a batch. The first entry of a batch that names a one-time id gets it, the others are replays."""
-    digests = {claim.digest for claim in entry.claims}
-    if len(digests) != len(entry.claims) or not digests <= admission.claimed or digests & spent:
-        return Refusal.REPLAYED
-    spent |= digests
+    replayed = None
+    for claim in entry.claims:
+        if claim.digest in spent or claim.digest not in admission.claimed:
+            replayed = replayed or claim
+        spent.add(claim.digest)
+    if replayed is not None:
+        return Refused(Refusal.REPLAYED, replayed)
     if entry.credential is not None and entry.credential not in admission.live:
-        return Refusal.REVOKED
+        return Refused(Refusal.REVOKED)
     if entry.idempotency is not None and entry.idempotency.verification_id not in admission.reserved:
-        return Refusal.IDEMPOTENCY_TAKEN
+        return Refused(Refusal.IDEMPOTENCY_TAKEN)
     return None
 
 

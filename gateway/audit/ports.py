@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.audit.merkle import Frontier, FullTile, HashRange
+from gateway.audit.merkle import Frontier, FullTile, Growth, HashRange
 from gateway.base.clock import Millis
 from gateway.base.onetime import OneTimeId
 
@@ -87,6 +87,14 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The commit did not take the entry. ``claim`` is the one-time id that was used before, where that is the reason."""
+
+    reason: Refusal
+    claim: OneTimeId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """The entry is durable at ``leaf_index`` of a tree of ``tree_size`` leaves; ``proof`` is its tlog-proof text."""
 
@@ -115,11 +123,10 @@ class Admission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one transaction appends."""
+    """What one transaction appends: ``growth`` leads from the locked head to the new frontier and makes the proofs."""
 
     head: Head
-    frontier: Frontier
-    root: bytes
+    growth: Growth
     entries: Sequence[PendingEntry]
     tiles: Sequence[FullTile]
     writer: str

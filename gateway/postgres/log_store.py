@@ -198,7 +198,7 @@ class _Transaction:
         if row is None:
             reason = "log_missing"
             raise StoreFailed(reason)
-        return Head(Frontier.parse(row["size"], row["frontier"]), row["root"], row["moment"])
+        return Head(Frontier.from_bytes(row["size"], row["frontier"]), row["root"], row["moment"])
 
     async def admit(self, entries: Sequence[PendingEntry]) -> Admission:
         claims = [claim for entry in entries for claim in entry.claims]
@@ -245,9 +245,9 @@ class _Transaction:
             "append_batch",
             self._log_id,
             batch.head.frontier.size,
-            batch.frontier.size,
-            batch.root,
-            batch.frontier.packed(),
+            batch.growth.after.size,
+            batch.growth.root,
+            batch.growth.after.to_bytes(),
             batch.head.moment,
             [entry.leaf_hash for entry in entries],
             [entry.leaf for entry in entries],

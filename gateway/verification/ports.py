@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.audit.ports import Committed, PendingEntry, Refusal
+from gateway.audit.ports import Committed, PendingEntry, Refused
 from gateway.audit.readers import TileReader
 from gateway.base.clock import Millis
 
@@ -17,7 +17,7 @@ from gateway.base.clock import Millis
 class Commit(Protocol):
     """The audit commit (``gateway.audit.committer.Committer``)."""
 
-    async def submit(self, entry: PendingEntry) -> Committed | Refusal:
+    async def submit(self, entry: PendingEntry) -> Committed | Refused:
         """Return when the entry is durable, or why it was not taken; raise ``GatewayError`` when in doubt."""
         ...
 

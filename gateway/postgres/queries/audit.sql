@@ -18,6 +18,7 @@ WITH claimed AS (
     FROM identity.partner_key AS k
     JOIN identity.partner AS p USING (partner_id)
     WHERE k.thumbprint = ANY ($4::text[]) AND k.state IN ('active', 'retiring') AND p.state = 'active'
+        AND (k.retire_at_ms IS NULL OR k.retire_at_ms > extract(epoch FROM clock_timestamp()) * 1000)
 ), reserved AS (
     INSERT INTO audit.idempotency AS i
         (log_id, partner_id, op, key_hash, body_hash, verification_id, created_ms)

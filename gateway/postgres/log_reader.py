@@ -1,0 +1,173 @@
+"""Reading the log on PostgreSQL: for proofs, for answers read again, for fsck and for operators.
+
+For: ``gateway.verification.ports.Archive`` and ``gateway.audit.readers.LogReader``. Not for: appending (``log_store``).
+Reads use the pool; a leaf whose commit was acknowledged is visible to every one of them. Whatever PostgreSQL raises becomes
+``GatewayError(STORE_UNAVAILABLE)``: a reader can only ask again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+
+from gateway.audit.readers import StoredBatch, StoredEntry, StoredHead, StoredTile
+from gateway.base.clock import Millis
+from gateway.base.errors import ErrorKind, GatewayError
+from gateway.postgres.queries import Queries
+from gateway.verification.ports import Archived, Kept
+
+READ_DEADLINE_S: Final = 5.0
+PAGE: Final = 5_000
+"""Rows a page when the whole log is streamed: memory stays flat."""
+TILE_PAGE: Final = 200
+MAX_LEAF_INDEX: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentLeaf:
+    """One leaf as operators list it."""
+
+    leaf_index: int
+    logged_at: dt.datetime
+    kind: str
+    partner_id: str | None
+    operation: str
+    purpose: str | None
+    decision: str
+    verification_id: str | None
+    leaf: bytes
+
+
+class PostgresLogReader:
+    """Reads one log through a pool."""
+
+    def __init__(self, pool: asyncpg.Pool, queries: Queries, *, log_id: int) -> None:
+        self._pool: Final = pool
+        self._queries: Final = queries
+        self._log_id: Final = log_id
+
+    # What proofs need -------------------------------------------------------------------------------------------
+
+    async def full_tile(self, level: int, index: int) -> bytes:
+        """Return the 8,192 bytes of a full tile."""
+        row = await self._one("full_tile", level, index)
+        return bytes(_present(row)["hashes"])
+
+    async def leaf_hashes(self, first: int, count: int) -> Sequence[bytes]:
+        """Return consecutive leaf hashes."""
+        rows = await self._all("leaf_hashes", first, first + count)
+        return _exactly(count, [row["leaf_hash"] for row in rows])
+
+    async def tile_roots(self, level: int, first: int, count: int) -> Sequence[bytes]:
+        """Return the roots of consecutive full tiles of a level."""
+        rows = await self._all("tile_roots", level, first, first + count)
+        return _exactly(count, [row["root"] for row in rows])
+
+    # What answers read again need --------------------------------------------------------------------------------
+
+    async def verification(self, verification_id: str) -> Archived | None:
+        """Return one answered verification with the batch that committed it."""
+        row = await self._one("verification", verification_id)
+        if row is None:
+            return None
+        batch = _present(await self._one("batch_after", row["leaf_index"]))
+        return Archived(
+            leaf_index=row["leaf_index"],
+            leaf=row["leaf"],
+            partner_id=row["partner_id"],
+            tree_size=batch["size"],
+            root=batch["root"],
+            salt=row["salt"],
+            key_id=row["key_id"],
+            sealed=row["sealed"],
+        )
+
+    async def kept(self, partner_id: str, operation: str, key_hash: bytes, since: Millis) -> Kept | None:
+        """Return what an idempotency key was used for since an instant."""
+        row = await self._one("idempotency", partner_id, operation, key_hash, since)
+        return None if row is None else Kept(row["body_hash"], row["verification_id"])
+
+    async def head(self) -> tuple[int, bytes]:
+        """Return size and root of the head."""
+        row = _present(await self._one("head"))
+        return row["size"], row["root"]
+
+    # What fsck needs ----------------------------------------------------------------------------------------------
+
+    async def stored_head(self) -> StoredHead:
+        """Return the head as stored."""
+        row = _present(await self._one("head"))
+        return StoredHead(size=row["size"], root=row["root"], frontier=row["frontier"])
+
+    async def entries(self) -> AsyncIterator[Sequence[StoredEntry]]:
+        """Stream all entries in order, a page at a time."""
+        first = 0
+        while rows := await self._all("entries_from", first, PAGE):
+            yield [StoredEntry(row["leaf_index"], row["leaf_hash"], row["leaf"]) for row in rows]
+            first = rows[-1]["leaf_index"] + 1
+
+    async def batches(self) -> AsyncIterator[Sequence[StoredBatch]]:
+        """Stream all batches in order, a page at a time."""
+        after = -1
+        while rows := await self._all("batches_from", after, PAGE):
+            yield [StoredBatch(row["size"], row["prev_size"], row["root"]) for row in rows]
+            after = rows[-1]["size"]
+
+    async def tiles(self, level: int) -> AsyncIterator[Sequence[StoredTile]]:
+        """Stream the full tiles of a level in order, a page at a time."""
+        first = 0
+        while rows := await self._all("tiles_from", level, first, TILE_PAGE):
+            yield [StoredTile(row["idx"], row["hashes"], row["root"]) for row in rows]
+            first = rows[-1]["idx"] + 1
+
+    async def duplicate_claims(self) -> int:
+        """Count one-time ids that stand under more than one day."""
+        return int(_present(await self._one("duplicate_claims"))["duplicates"])
+
+    # What operators need ------------------------------------------------------------------------------------------
+
+    async def recent(self, limit: int, before: int = MAX_LEAF_INDEX) -> Sequence[RecentLeaf]:
+        """Return the latest leaves before an index, newest first."""
+        rows = await self._all("recent_entries", before, limit)
+        return [
+            RecentLeaf(
+                leaf_index=row["leaf_index"],
+                logged_at=row["logged_at"],
+                kind=row["kind"],
+                partner_id=row["partner_id"],
+                operation=row["op"],
+                purpose=row["purpose"],
+                decision=row["decision"],
+                verification_id=row["verification_id"],
+                leaf=row["leaf"],
+            )
+            for row in rows
+        ]
+
+    async def _one(self, name: str, *values: object) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped
+        rows = await self._all(name, *values)
+        return rows[0] if rows else None
+
+    async def _all(self, name: str, *values: object) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped
+        try:
+            async with self._pool.acquire(timeout=READ_DEADLINE_S) as connection:
+                return await connection.fetch(self._queries[name], self._log_id, *values, timeout=READ_DEADLINE_S)
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError) as exc:
+            facts = {"query": name, "cause": type(exc).__name__}
+            raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts=facts, retry_after_s=1) from exc
+
+
+def _present(row: Any) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped
+    if row is None:
+        raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts={"missing_row": True}, retry_after_s=1)
+    return row
+
+
+def _exactly(count: int, hashes: list[bytes]) -> list[bytes]:
+    if len(hashes) != count:
+        raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts={"missing_hashes": True}, retry_after_s=1)
+    return hashes

@@ -1,0 +1,140 @@
+"""The main job: one question about one subject, answered and proven.
+
+Not for: HTTP, tokens, SQL. What the answer says is decided by ``gateway.credit``; that it may leave, by the audit commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.audit.entry import LeafKind
+from gateway.audit.ports import IdempotencyClaim, Refusal
+from gateway.base.canonical import canonical_json
+from gateway.base.clock import DAY_MS, Clock, Millis
+from gateway.base.errors import ErrorKind, GatewayError
+from gateway.base.ids import new_id
+from gateway.credit.answer import Answer, Asked, decide_answer
+from gateway.credit.catalogue import Catalogue
+from gateway.credit.identifiers import name_key
+from gateway.credit.ports import CreditReplica
+from gateway.verification.call import Call
+from gateway.verification.ledger import Happening, Ledger, raise_if_refused
+from gateway.verification.ports import Archive
+from gateway.verification.question import Question
+from gateway.verification.read_back import Proven, ReadBack
+
+OK: Final = 200
+IDEMPOTENCY_LIFETIME_MS: Final = DAY_MS
+MAX_CANDIDATES: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What answers are made from: the replica of the municipal platform, the catalogue, and how old the replica may be."""
+
+    replica: CreditReplica
+    catalogue: Catalogue
+    max_stale_ms: int
+
+
+class Verify:
+    """Answers one question. Calling it is the whole interface."""
+
+    def __init__(self, knowledge: Knowledge, ledger: Ledger, archive: Archive, read_back: ReadBack, clock: Clock) -> None:
+        self._knowledge: Final = knowledge
+        self._ledger: Final = ledger
+        self._archive: Final = archive
+        self._read_back: Final = read_back
+        self._clock: Final = clock
+
+    async def __call__(self, call: Call, question: Question) -> Proven:
+        """Answer, in these steps:
+
+        1. Refuse a purpose that the partner's agreement does not name.
+        2. With an idempotency key seen before: the earlier answer, or a refusal if the body differs.
+        3. Look the subject up; decide the answer as of now.
+        4. Commit the leaf. Revocation, replay and a race for the idempotency key are decided there.
+        5. Only then return the answer with its receipt.
+
+        Raises:
+            GatewayError: ``PURPOSE_NOT_ALLOWED``, ``IDEMPOTENCY_KEY_REUSED``, ``IDEMPOTENCY_IN_PROGRESS``, ``INVALID_DPOP_PROOF``
+                (replayed), ``INVALID_TOKEN`` (revoked), ``OVERLOADED``, ``STORE_UNAVAILABLE``.
+        """
+        # 1
+        if question.purpose not in call.purposes:
+            raise GatewayError(ErrorKind.PURPOSE_NOT_ALLOWED)
+        # 2
+        claim = _claim(call, question)
+        if claim is not None:
+            earlier = await self._earlier(call, claim)
+            if earlier is not None:
+                return earlier
+        # 3
+        answer = await self._answer(call, question)
+        answer_json = canonical_json(answer)
+        # 4
+        logged = await self._ledger.record(
+            call,
+            Happening(
+                kind=LeafKind.QUERY,
+                decision=f"allow:{answer.outcome}",
+                status=OK,
+                items=1,
+                purpose=question.purpose,
+                subject=question.uscc,
+                args=question.canonical_body,
+                answer=answer_json,
+                verification_id=answer.id,
+                idempotency=claim,
+            ),
+        )
+        if logged is Refusal.IDEMPOTENCY_TAKEN and claim is not None:
+            return await self._lost_the_race(call, claim)
+        # 5
+        receipt = raise_if_refused(logged).receipt_json
+        return Proven(answer.id, answer_json, receipt, replayed=False, outcome=answer.outcome)
+
+    async def _answer(self, call: Call, question: Question) -> Answer:
+        knowledge = self._knowledge
+        now = self._clock.now_ms()
+        identifier = new_id("ver", call.received_ms)
+        if question.uscc is None:
+            candidates = await knowledge.replica.candidates(name_key(question.name or ""), MAX_CANDIDATES)
+            raise NotImplementedError(candidates, identifier)
+        facts = await knowledge.replica.look_up(question.uscc)
+        asked = Asked(uscc=question.uscc, name=question.name)
+        return decide_answer(asked, facts, knowledge.catalogue, at=now, max_stale_ms=knowledge.max_stale_ms)
+
+    async def _earlier(self, call: Call, claim: IdempotencyClaim) -> Proven | None:
+        since = Millis(call.received_ms - IDEMPOTENCY_LIFETIME_MS)
+        kept = await self._archive.kept(call.partner_id, call.operation, claim.key_hash, since)
+        if kept is None:
+            return None
+        if kept.body_hash != claim.body_hash:
+            raise GatewayError(ErrorKind.IDEMPOTENCY_KEY_REUSED)
+        return await self._read_back.answer(call, kept.verification_id)
+
+    async def _lost_the_race(self, call: Call, claim: IdempotencyClaim) -> Proven:
+        # Another request with this key committed between our look and our commit; that commit also burnt our one-time id.
+        since = Millis(call.received_ms - IDEMPOTENCY_LIFETIME_MS)
+        kept = await self._archive.kept(call.partner_id, call.operation, claim.key_hash, since)
+        if kept is None:
+            raise GatewayError(ErrorKind.IDEMPOTENCY_IN_PROGRESS, retry_after_s=1)
+        if kept.body_hash != claim.body_hash:
+            raise GatewayError(ErrorKind.IDEMPOTENCY_KEY_REUSED, reason="idempotency_key_reused_in_race")
+        return await self._read_back.answer(call, kept.verification_id, claim_used=False)
+
+
+def _claim(call: Call, question: Question) -> IdempotencyClaim | None:
+    if question.idempotency_key is None:
+        return None
+    return IdempotencyClaim(
+        partner_id=call.partner_id,
+        operation=call.operation,
+        key_hash=hashlib.sha256(question.idempotency_key.encode()).digest(),
+        body_hash=hashlib.sha256(question.canonical_body).digest(),
+        verification_id="",
+        created_ms=call.received_ms,
+    )

@@ -1,0 +1,102 @@
+"""Prometheus metrics of one process, in the base units and names of ``docs/architecture.md``.
+
+For: everything the gateway counts. Labels come from closed sets of ours, never from a partner's text.
+With several workers the values live in files named by worker slot, not by process id, so that a restarted worker goes on
+counting where the last one stopped (``PROMETHEUS_MULTIPROC_DIR`` is set by the supervisor).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram, values
+
+_LATENCY_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+def name_process(slot: str) -> None:
+    """Name this process's metric files by its slot. Must run before ``Metrics`` is made, once."""
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)
+
+
+class Metrics:
+    """All metrics of the gateway; implements the small protocols of those who count."""
+
+    def __init__(self) -> None:
+        self._duration: Final = Histogram(
+            "gateway_http_request_duration_seconds",
+            "Time from the request's first byte parsed to its answer handed to the socket",
+            ["route", "method", "code_class"],
+            buckets=_LATENCY_BUCKETS,
+        )
+        self._in_flight: Final = Gauge(
+            "gateway_http_requests_in_flight", "Requests being served", multiprocess_mode="livesum"
+        )
+        self._verifications: Final = Counter(
+            "gateway_verifications", "Answers given, by outcome", ["purpose", "outcome"]
+        )
+        self._refusals: Final = Counter("gateway_refusals", "Requests refused, by stable code", ["code"])
+        self._append: Final = Histogram(
+            "gateway_audit_append_duration_seconds", "Time of one audit commit", buckets=_LATENCY_BUCKETS
+        )
+        self._batch: Final = Histogram("gateway_audit_batch_entries", "Leaves in one audit commit", buckets=_BATCH_BUCKETS)
+        self._append_failures: Final = Counter(
+            "gateway_audit_append_failures", "Attempts of the audit commit that failed", ["reason"]
+        )
+        self._feed_versions: Final = Counter("gateway_feed_versions_applied", "Versions of the feed applied", ["kind"])
+        self._feed_records: Final = Counter("gateway_feed_records_applied", "Lines of the feed applied")
+        self._feed_refused: Final = Counter("gateway_feed_refused", "Versions or heads of the feed refused", ["reason"])
+        self._feed_unreachable: Final = Counter("gateway_feed_unreachable", "Attempts to reach the feed that failed", ["reason"])
+        self._quarantined: Final = Gauge(
+            "gateway_feed_quarantined_lines", "Lines in quarantine", multiprocess_mode="mostrecent"
+        )
+        self._as_of: Final = Gauge(
+            "gateway_source_as_of_timestamp_seconds", "The instant the feed's facts are true for", ["source"], multiprocess_mode="mostrecent"
+        )
+        # Labelled children are looked up once: `labels` takes a lock and builds a tuple each time.
+        self._duration_child = lru_cache(maxsize=512)(self._duration.labels)
+        self._verification_child = lru_cache(maxsize=128)(self._verifications.labels)
+
+    # Requests
+    def request_started(self) -> None:
+        """A request's head was parsed."""
+        self._in_flight.inc()
+
+    def request_finished(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered. ``route`` is a template of ours."""
+        self._in_flight.dec()
+        self._duration_child(route, method, f"{status // 100}xx").observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """A request was refused with a stable code."""
+        self._refusals.labels(code).inc()
+
+    def verified(self, purpose: str, outcome: str) -> None:
+        """An answer was given."""
+        self._verification_child(purpose, outcome).inc()
+
+    # The audit commit
+    def batch_committed(self, entries: int, seconds: float) -> None:
+        """One batch became durable."""
+        self._append.observe(seconds)
+        self._batch.observe(entries)
+
+    def batch_failed(self, reason: str) -> None:
+        """One attempt failed."""
+        self._append_failures.labels(reason).inc()
+
+    # The feed
+    def version_applied(self, kind: str, records: int) -> None:
+        """One version of the feed is being answered from now on."""
+        self._feed_versions.labels(kind).inc()
+        self._feed_records.inc(records)
+
+    def feed_refused(self, reason: str) -> None:
+        """A head or version of the feed was refused."""
+        self._feed_refused.labels(reason).inc()
+
+    def feed_unreachable(self, reason: str) -> None:
+        """The municipal platform could not be reached."""
+        self._feed_unreachable.labels(reason).inc()
