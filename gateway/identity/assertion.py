@@ -1,0 +1,175 @@
+"""Client assertions: how a partner proves at the token endpoint that it is the client it names.
+
+For: ``private_key_jwt``. ``parse_assertion`` checks what is independent of the client; ``verify_assertion`` checks key
+and signature.
+Not for: whether the assertion was used before; the commit decides that by the claim of the result.
+Source: RFC 7521 section 5.2, RFC 7523 section 3, OpenID Connect Core section 9, rfc7523bis section 4; FAPI 2.0 Security
+Profile 5.3.2.1 (audience: the issuer as a string and nothing else). Statements C1 to C8, table A.
+
+Unknown client, wrong key and bad signature do the same work and give the same answer, so nobody learns which clients
+exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.base.canonical import Json
+from gateway.base.clock import Millis
+from gateway.base.crypto import BadSignature
+from gateway.base.onetime import OneTimeId, one_time_id
+from gateway.identity.claims import FUTURE_SKEW_S, ClaimError, find_instant, require_instant, require_jti, require_text
+from gateway.identity.jwk import parse_public_jwk
+from gateway.identity.jws import JwsError, JwsKind, UnverifiedJws, parse_compact
+from gateway.identity.partner import CLIENT_ID, Client, KeyPurpose, Partner, PartnerState, RegisteredKey
+
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+MAX_LIFETIME_S: Final = 300
+"""Longest time an assertion may live, from now or from an ``iat`` slightly ahead of us. Published to partners."""
+MAX_AGE_S: Final = 300
+"""Oldest ``iat`` we accept."""
+
+_KID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class AssertionRefused(Exception):  # noqa: N818 - named for what it says
+    """The assertion does not authenticate. ``reason`` is for our log only: outside all reasons look the same."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason: Final = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedAssertion:
+    """A well-formed assertion for us, within its time, whose signature nobody has checked yet."""
+
+    client_id: str
+    kid: str | None
+    jti: str
+    exp: int
+    jws: UnverifiedJws
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedAssertion:
+    """The client is who it says, if the claim proves unused. ``key`` is the registered key that signed."""
+
+    partner: Partner
+    key: RegisteredKey
+    claim: OneTimeId
+
+
+def parse_assertion(text: str, *, issuer: str, client_id: str | None, now: Millis) -> UnverifiedAssertion:
+    """Read an assertion and check everything that does not depend on who the client is.
+
+    ``client_id`` is the form parameter, if there was one. Raises ``AssertionRefused``.
+    """
+    try:
+        jws = parse_compact(text, JwsKind.CLIENT_ASSERTION)
+        subject = _check_parties(jws.payload, issuer, client_id)
+        exp = _check_times(jws.payload, now // 1000)
+        jti = require_jti(jws.payload)
+    except (JwsError, ClaimError) as exc:
+        raise AssertionRefused("assertion_" + exc.reason) from exc
+    if jws.kid is not None and _KID.fullmatch(jws.kid) is None:
+        raise AssertionRefused("assertion_kid")
+    return UnverifiedAssertion(client_id=subject, kid=jws.kid, jti=jti, exp=exp, jws=jws)
+
+
+def verify_assertion(unverified: UnverifiedAssertion, client: Client | None, *, now: Millis) -> VerifiedAssertion:
+    """Check the signature with a registered key of the client, then the states of key and partner.
+
+    ``client`` is what the directory found for ``unverified.client_id``: None costs as much as a wrong key.
+    Raises ``AssertionRefused``.
+
+    WEAK: the decoy for PS256 has 2048 bits, so that a client with a longer RSA key answers some 50 microseconds later;
+    to see that, one must already name its ``kid``, or the client must have one key only.
+    """
+    key = _select_key(unverified, client, now)
+    verifier = _DECOYS[unverified.jws.alg] if key is None else key.key
+    try:
+        verifier.verify(unverified.jws.signature, unverified.jws.signing_input)
+    except BadSignature as exc:
+        reason = "client_unknown" if client is None else "key_unknown" if key is None else "assertion_signature"
+        raise AssertionRefused(reason) from exc
+    if client is None or key is None:
+        raise AssertionRefused("client_unknown" if client is None else "key_unknown")
+    unusable = key.why_unusable(now)
+    if unusable is not None:
+        raise AssertionRefused(unusable)
+    if client.partner.state is not PartnerState.ACTIVE:
+        raise AssertionRefused("partner_" + client.partner.state.value)
+    claim = one_time_id(
+        kind="assertion", holder=key.thumbprint, jti=unverified.jti, signed_time_s=unverified.exp
+    )  # the day of `exp`, the one time every assertion must carry
+    return VerifiedAssertion(partner=client.partner, key=key, claim=claim)
+
+
+def _check_parties(claims: Mapping[str, Json], issuer: str, form_client_id: str | None) -> str:
+    subject = require_text(claims, "sub")
+    if require_text(claims, "iss") != subject or form_client_id not in {None, subject}:
+        raise ClaimError("client_mismatch")
+    if CLIENT_ID.fullmatch(subject) is None:
+        raise ClaimError("sub")
+    if claims.get("aud") != issuer:  # a string and this one: an array is never equal to it
+        raise ClaimError("aud")
+    return subject
+
+
+def _check_times(claims: Mapping[str, Json], now_s: int) -> int:
+    exp = require_instant(claims, "exp")
+    iat = find_instant(claims, "iat")
+    nbf = find_instant(claims, "nbf")
+    if exp <= now_s:
+        raise ClaimError("expired")
+    if nbf is not None and nbf > now_s + FUTURE_SKEW_S:
+        raise ClaimError("not_yet_valid")
+    if iat is not None and not now_s - MAX_AGE_S <= iat <= now_s + FUTURE_SKEW_S:
+        raise ClaimError("iat_window")
+    if exp - max(now_s, iat or 0) > MAX_LIFETIME_S:
+        raise ClaimError("lives_too_long")
+    return exp
+
+
+def _select_key(unverified: UnverifiedAssertion, client: Client | None, now: Millis) -> RegisteredKey | None:
+    """Return the client's own key that must have signed, in whatever state; None if the assertion names none.
+
+    Without ``kid`` the client must have exactly one usable key: trying several would make the choice the sender's.
+    """
+    if client is None:
+        return None
+    own = [key for key in client.keys if key.purpose is KeyPurpose.CLIENT_AUTH]
+    if unverified.kid is None:
+        named = [key for key in own if key.why_unusable(now) is None]
+    else:
+        named = [key for key in own if key.kid == unverified.kid]
+    if len(named) != 1 or named[0].key.alg is not unverified.jws.alg:
+        return None
+    return named[0]
+
+
+_DECOY_JWKS: Final[tuple[dict[str, Json], ...]] = (
+    {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    },
+    {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+    {
+        "kty": "RSA",
+        "e": "AQAB",
+        "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc"
+        "_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQ"
+        "R0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bF"
+        "TWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+    },
+)
+"""Keys printed in RFC 7515 A.3, RFC 8037 A.2 and RFC 7638 3.1, verified against where there is no key to verify
+against, so that the time is spent all the same. What they say is never believed: a signature that verifies is refused
+too."""
+_DECOYS: Final = {key.alg: key for key in (parse_public_jwk(jwk, alg=None) for jwk in _DECOY_JWKS)}

@@ -1,0 +1,250 @@
+"""The token endpoint as a use case: a client assertion and a proof of possession become an access token.
+
+For: ``POST /oauth2/token`` after the HTTP layer has read the form strictly. Not for: HTTP itself.
+Source: RFC 6749 sections 2.3, 4.4 and 5; RFC 7523; RFC 9449 section 5; RFC 8707. Statements A3 to A9, A12, C7, D17,
+D18; table B.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.base.clock import Clock, Millis
+from gateway.base.codec import b64url
+from gateway.base.errors import GatewayError
+from gateway.identity.assertion import (
+    ASSERTION_TYPE,
+    AssertionRefused,
+    VerifiedAssertion,
+    parse_assertion,
+    verify_assertion,
+)
+from gateway.identity.grants import ScopeRefused, decide_scopes
+from gateway.identity.oauth import OAuthCode, OAuthError, proof_refused
+from gateway.identity.ports import CredentialRevoked, PartnerDirectory, Replayed, TokenIssue, TokenLedger
+from gateway.identity.proof import ProofVerifier, UnverifiedProof, VerifiedProof
+from gateway.identity.token import TokenIssuer
+
+MAX_PARAMETERS: Final = 32
+"""A token request needs three to six."""
+TOKEN_JTI_BYTES: Final = 16
+_SECRET_PARAMETERS: Final = frozenset({"client_secret"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """A token request as received.
+
+    ``parameters`` are the form parameters in order, decoded; ``authorization`` and ``dpop`` all values of these
+    headers; ``path`` the raw path of the request line; ``has_query`` whether it had a query string. ``request_hash``:
+    see ``TokenIssue``.
+    """
+
+    request_id: str
+    request_hash: bytes
+    path: str
+    has_query: bool
+    parameters: Sequence[tuple[str, str]]
+    authorization: Sequence[str]
+    dpop: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenResponse:
+    """The successful answer (RFC 6749 section 5.1). ``dpop_nonce`` goes into the header of that name, if not None."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    scope: str
+    dpop_nonce: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    assertion: str
+    client_id: str | None
+    scope: str | None
+    resource: str | None
+
+
+class GrantToken:
+    """Grants access tokens for client credentials.
+
+    ``issuer`` is the audience of assertions, ``audience`` that of tokens and the one ``resource`` a client may name.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is made of
+        self,
+        *,
+        issuer: str,
+        audience: str,
+        directory: PartnerDirectory,
+        ledger: TokenLedger,
+        proofs: ProofVerifier,
+        tokens: TokenIssuer,
+        clock: Clock,
+    ) -> None:
+        self._issuer: Final = issuer
+        self._audience: Final = audience
+        self._directory: Final = directory
+        self._ledger: Final = ledger
+        self._proofs: Final = proofs
+        self._tokens: Final = tokens
+        self._clock: Final = clock
+
+    def fresh_nonce(self) -> str | None:
+        """Return the value for ``DPoP-Nonce`` of an error that asks for one, or None if nonces are off."""
+        return self._proofs.fresh_nonce()
+
+    async def __call__(self, request: TokenRequest) -> TokenResponse:
+        """Grant a token or raise ``OAuthError``; a ``GatewayError`` means that a store failed.
+
+        1. strict form, one authentication method, grant type  2. proof: form, address, time, nonce  3. client and
+        assertion
+        4. signature of the proof  5. scope and resource  6. one commit: both one-time ids, live credential, leaf  7.
+        answer.
+
+        The nonce comes before the assertion is used up, so that a client may send the same assertion again with the
+        nonce.
+        """
+        now = self._clock.now_ms()
+        # 1
+        form = _read_form(request)
+        # 2
+        unverified_proof = self._parse_proof(request)
+        # 3
+        client = await self._authenticate(form, now)
+        # 4
+        proof = self._verify_proof(unverified_proof, client)
+        # 5
+        scopes = self._decide_grant(form, client)
+        # 6: the token is signed first. If the process dies before the commit, nobody has it; if after, the leaf stands
+        # for a token that nobody received
+        issue = self._make_issue(request, client, proof, scopes=scopes, now=now)
+        token = self._tokens.issue(
+            partner_id=issue.partner_id,
+            client_id=issue.client_id,
+            credential=issue.credential,
+            scopes=issue.scopes,
+            jkt=issue.jkt,
+            jti=issue.token_jti,
+        )
+        await self._record(issue)
+        # 7
+        return TokenResponse(
+            access_token=token,
+            token_type="DPoP",  # noqa: S106 - RFC 9449 section 5
+            expires_in=self._tokens.lifetime_s,
+            scope=" ".join(sorted(scopes)),
+            dpop_nonce=self.fresh_nonce(),
+        )
+
+    def _parse_proof(self, request: TokenRequest) -> UnverifiedProof:
+        try:
+            return self._proofs.parse(request.dpop, method="POST", path=request.path, token=None)
+        except GatewayError as exc:
+            raise proof_refused(exc, client_id=None) from exc
+
+    async def _authenticate(self, form: _Form, now: Millis) -> VerifiedAssertion:
+        try:
+            assertion = parse_assertion(form.assertion, issuer=self._issuer, client_id=form.client_id, now=now)
+            client = await self._directory.find_client(assertion.client_id)
+            return verify_assertion(assertion, client, now=now)
+        except AssertionRefused as exc:
+            raise OAuthError(OAuthCode.INVALID_CLIENT, reason=exc.reason) from exc
+
+    def _verify_proof(self, unverified: UnverifiedProof, client: VerifiedAssertion) -> VerifiedProof:
+        try:
+            return self._proofs.verify_signature(unverified)
+        except GatewayError as exc:
+            raise proof_refused(exc, client_id=client.partner.client_id) from exc
+
+    def _decide_grant(self, form: _Form, client: VerifiedAssertion) -> frozenset[str]:
+        client_id = client.partner.client_id
+        if form.resource not in {None, self._audience}:
+            raise OAuthError(OAuthCode.INVALID_TARGET, reason="resource_unknown", client_id=client_id)
+        try:
+            return decide_scopes(form.scope, client.partner.scopes)
+        except ScopeRefused as exc:
+            raise OAuthError(OAuthCode.INVALID_SCOPE, reason=exc.reason, client_id=client_id) from exc
+
+    def _make_issue(
+        self,
+        request: TokenRequest,
+        client: VerifiedAssertion,
+        proof: VerifiedProof,
+        *,
+        scopes: frozenset[str],
+        now: Millis,
+    ) -> TokenIssue:
+        return TokenIssue(
+            request_id=request.request_id,
+            request_hash=request.request_hash,
+            partner_id=client.partner.partner_id,
+            client_id=client.partner.client_id,
+            credential=client.key.thumbprint,
+            jkt=proof.jkt,
+            token_jti=b64url(secrets.token_bytes(TOKEN_JTI_BYTES)),
+            scopes=scopes,
+            issued_ms=now,
+            lifetime_s=self._tokens.lifetime_s,
+            assertion_claim=client.claim,
+            proof_claim=proof.claim,
+        )
+
+    async def _record(self, issue: TokenIssue) -> None:
+        """Commit the issue; a used assertion is a failed authentication, a used proof alone an invalid proof."""
+        try:
+            await self._ledger.record_issue(issue)
+        except Replayed as exc:
+            only_proof = exc.digests == {issue.proof_claim.digest}
+            code = OAuthCode.INVALID_DPOP_PROOF if only_proof else OAuthCode.INVALID_CLIENT
+            reason = "proof_replayed" if only_proof else "assertion_replayed"
+            raise OAuthError(code, reason=reason, client_id=issue.client_id) from exc
+        except CredentialRevoked as exc:
+            raise OAuthError(OAuthCode.INVALID_CLIENT, reason="key_revoked", client_id=issue.client_id) from exc
+
+
+def _read_form(request: TokenRequest) -> _Form:
+    """Check the parameters as a whole; unknown ones are ignored (RFC 6749 section 3.2)."""
+    if request.has_query:
+        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="parameters_in_query")
+    if len(request.parameters) > MAX_PARAMETERS:
+        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="too_many_parameters")
+    form = dict(request.parameters)
+    if len(form) != len(request.parameters):
+        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="parameter_repeated")
+    _check_methods(request.authorization, form)
+    grant_type = form.get("grant_type")
+    if not grant_type:
+        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="grant_type_missing")
+    if grant_type != "client_credentials":
+        raise OAuthError(OAuthCode.UNSUPPORTED_GRANT_TYPE, reason="grant_type_unknown")
+    assertion = form.get("client_assertion", "")
+    if not assertion:
+        raise OAuthError(OAuthCode.INVALID_CLIENT, reason="assertion_missing")
+    if form.get("client_assertion_type") != ASSERTION_TYPE:
+        raise OAuthError(OAuthCode.INVALID_CLIENT, reason="assertion_type")
+    # An empty scope is one that asks for nothing; the other parameters count as absent when empty (RFC 6749 section
+    # 3.2).
+    return _Form(
+        assertion=assertion,
+        client_id=form.get("client_id") or None,
+        scope=form.get("scope"),
+        resource=form.get("resource") or None,
+    )
+
+
+def _check_methods(authorization: Sequence[str], form: dict[str, str]) -> None:
+    """Refuse two authentication methods at once, and methods other than an assertion (statements A6, C7)."""
+    other = bool(authorization) or not _SECRET_PARAMETERS.isdisjoint(form)
+    if other and "client_assertion" in form:
+        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="two_methods")
+    if len(authorization) > 1:
+        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="authorization_repeated")
+    if other and form.get("grant_type") == "client_credentials":
+        raise OAuthError(OAuthCode.INVALID_CLIENT, reason="method_unsupported")
