@@ -14,7 +14,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
@@ -22,7 +22,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from gateway.base.secret import Secret
-from gateway.postgres.pool import Target, connect
+from gateway.postgres.pool import Connection, Target, connect
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 OWNER: Final = "gateway_owner"
@@ -68,7 +68,7 @@ def plan(current_revision: str | None) -> str:
     return script.getvalue()
 
 
-async def current(connection: Any) -> str | None:  # noqa: ANN401 - asyncpg is untyped
+async def current(connection: Connection) -> str | None:
     """Return the revision of the connected database, or None if it was never migrated."""
     if await connection.fetchval("SELECT to_regclass('migration.alembic_version') IS NULL"):
         return None
@@ -101,13 +101,13 @@ async def migrate(dsn: str, *, roles: bool = False) -> Migrated:
     return done
 
 
-async def apply_roles(connection: Any) -> None:  # noqa: ANN401 - asyncpg is untyped
+async def apply_roles(connection: Connection) -> None:
     """Run ``deploy/roles.sql``: idempotent, before the schema exists and after."""
     sql = await asyncio.to_thread(_roles_file().read_text, encoding="utf-8")
     await connection.execute(sql)
 
 
-async def ensure_log(connection: Any, log_id: int, origin: str) -> None:  # noqa: ANN401 - asyncpg is untyped
+async def ensure_log(connection: Connection, log_id: int, origin: str) -> None:
     """Open a log with its genesis batch and its coming partitions, or confirm that it is open under the same origin.
 
     Refuses with ``MigrateError`` a log that has another origin, and an origin that belongs to another log: the origin
@@ -139,7 +139,7 @@ INSERT INTO audit.batch (log_id, size, prev_size, root, ts, writer) VALUES ($1, 
 """
 
 
-async def _upgrade(connection: Any) -> Migrated:  # noqa: ANN401 - asyncpg is untyped
+async def _upgrade(connection: Connection) -> Migrated:
     await connection.execute("SELECT pg_advisory_xact_lock($1, $2)", *_MIGRATION_LOCK)
     await connection.execute((MIGRATIONS / "ledger.sql").read_text(encoding="utf-8"))
     before = await current(connection)

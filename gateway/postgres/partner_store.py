@@ -1,7 +1,7 @@
 """Partners and their keys on PostgreSQL: found for the token endpoint, changed by operators.
 
 For: ``gateway.identity.ports.PartnerDirectory`` (through a pool, uncached: only the token endpoint asks), and the
-operator's changes. Each takes a connection that is inside the transaction of its own audit leaf: both happen or neither.
+operator's changes. Each takes a connection inside the transaction of its own audit leaf: both happen or neither.
 Not for: the exact check that a key is live, which the audit commit does itself.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from asyncpg.exceptions import InterfaceError, PostgresError
 
@@ -27,7 +27,7 @@ from gateway.identity.partner import (
     RegisteredKey,
     revoke_key,
 )
-from gateway.postgres.pool import ACQUIRE_DEADLINE_S
+from gateway.postgres.pool import ACQUIRE_DEADLINE_S, Connection, Pool, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ class ListedPartner:
 class PostgresPartnerDirectory:
     """``PartnerDirectory`` through a pool. A client that does not exist costs the same one query."""
 
-    def __init__(self, pool: Any, queries: Queries) -> None:
+    def __init__(self, pool: Pool, queries: Queries) -> None:
         self._pool: Final = pool
         self._find: Final = queries["find_client"]
 
@@ -64,18 +64,18 @@ class PostgresPartnerDirectory:
         return _client(rows) if rows else None
 
 
-async def list_partners(connection: Any, queries: Queries) -> tuple[ListedPartner, ...]:
+async def list_partners(connection: Connection, queries: Queries) -> tuple[ListedPartner, ...]:
     """Return all partners, by client identifier."""
     rows = await connection.fetch(queries["list_partners"])
     return tuple(ListedPartner(partner=_partner(row), live_keys=row["live_keys"]) for row in rows)
 
 
-async def list_keys(connection: Any, queries: Queries, client_id: str) -> tuple[RegisteredKey, ...]:
+async def list_keys(connection: Connection, queries: Queries, client_id: str) -> tuple[RegisteredKey, ...]:
     """Return all keys of a client, oldest first; ``NOT_FOUND`` if there is no such client."""
     return (await _existing_client(connection, queries, client_id)).keys
 
 
-async def add_partner(connection: Any, queries: Queries, partner: Partner, now: Millis) -> None:
+async def add_partner(connection: Connection, queries: Queries, partner: Partner, now: Millis) -> None:
     """Bring a partner on; ``CONFLICT`` (``client_taken``) if the client identifier is in use, in whatever state."""
     added = await connection.fetchval(
         queries["add_partner"],
@@ -102,7 +102,7 @@ class KeyAddition:
     now: Millis
 
 
-async def add_key(connection: Any, queries: Queries, addition: KeyAddition) -> RegisteredKey:
+async def add_key(connection: Connection, queries: Queries, addition: KeyAddition) -> RegisteredKey:
     """Register a key under ``gateway.identity.key_policy`` and return it; else ``NOT_FOUND`` or ``CONFLICT``."""
     await connection.fetchrow(queries["lock_partner"], addition.client_id)
     client = await _existing_client(connection, queries, addition.client_id)
@@ -148,7 +148,7 @@ class KeyRevocation:
     now: Millis
 
 
-async def end_key(connection: Any, queries: Queries, revocation: KeyRevocation) -> tuple[Client, RegisteredKey]:
+async def end_key(connection: Connection, queries: Queries, revocation: KeyRevocation) -> tuple[Client, RegisteredKey]:
     """Retire or revoke a key; return whose it was and what it is now. ``NOT_FOUND`` or ``CONFLICT`` (``last_key``)."""
     client_id = revocation.client_id
     if client_id is None and THUMBPRINT.fullmatch(revocation.key):
@@ -168,19 +168,19 @@ async def end_key(connection: Any, queries: Queries, revocation: KeyRevocation) 
     return client, ended
 
 
-async def _existing_client(connection: Any, queries: Queries, client_id: str) -> Client:
+async def _existing_client(connection: Connection, queries: Queries, client_id: str) -> Client:
     rows = await connection.fetch(queries["find_client"], client_id)
     if not rows:
         raise GatewayError(ErrorKind.NOT_FOUND, reason="client_unknown")
     return _client(rows)
 
 
-def _client(rows: Sequence[Any]) -> Client:
+def _client(rows: Sequence[Row]) -> Client:
     keys = tuple(_key(row) for row in rows if row["thumbprint"] is not None)
     return Client(partner=_partner(rows[0]), keys=keys)
 
 
-def _partner(row: Any) -> Partner:
+def _partner(row: Row) -> Partner:
     return Partner(
         partner_id=row["partner_id"],
         client_id=row["client_id"],
@@ -192,7 +192,7 @@ def _partner(row: Any) -> Partner:
     )
 
 
-def _key(row: Any) -> RegisteredKey:
+def _key(row: Row) -> RegisteredKey:
     return RegisteredKey(
         kid=row["kid"],
         key=parse_public_jwk(parse_json_object(row["jwk"].encode()), alg=Algorithm(row["alg"])),

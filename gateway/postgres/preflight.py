@@ -7,13 +7,15 @@ Not for: migrating (``gateway.postgres.migrate``) nor for watching the database 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.postgres.embedded import CLUSTER_NAME
 from gateway.postgres.migrate import current, head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from gateway.postgres.pool import Connection
 
 MIN_SERVER_VERSION: Final = 150_000
 _DURABLE: Final = ("fsync", "full_page_writes", "data_checksums")
@@ -43,7 +45,7 @@ class PreflightError(Exception):
         self.faults: Final = faults
 
 
-async def check_database(connection: Any, *, production: bool) -> None:
+async def check_database(connection: Connection, *, production: bool) -> None:
     """Return if the connected database is fit; otherwise ``PreflightError`` with all that is wrong."""
     settings = dict(await connection.fetch(_READ))
     faults = [
