@@ -192,7 +192,7 @@ Value: TypeAlias = Registration | Penalty | ListEntry
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODE_REGISTRATION: Final = msgspec.json.Decoder(Registration)
-_DECODE_RECORD: Final = msgspec.json.Decoder(Penalty | ListEntry)
+_DECODE_RECORD: Final[msgspec.json.Decoder[Penalty | ListEntry]] = msgspec.json.Decoder(Penalty | ListEntry)
 
 
 def encode_value(value: Value) -> bytes:
