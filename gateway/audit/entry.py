@@ -14,7 +14,7 @@ import hmac
 from binascii import b2a_base64
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,10 @@ MAX_LEAF_BYTES: Final = 65_535
 """An entry bundle prefixes each leaf with 16 bits of length (c2sp.org/tlog-tiles)."""
 SALT_BYTES: Final = 32
 BLIND_INDEX_BYTES: Final = 16
+MAX_SUBJECTS: Final = 10_000
+"""A batch is one leaf over at most this many items."""
+MAX_STATUS: Final = 599
+"""HTTP status, or 0 for what no request asked for."""
 
 COMMITMENT_LABEL: Final = "credit-gateway/v1/commitment/"
 _BLIND_LABEL: Final = "credit-gateway/v1/blind-index/"
@@ -78,13 +82,13 @@ class LeafFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     gw: str
     id: str | None = None
     log: str
-    n: int
+    n: Annotated[int, msgspec.Meta(ge=0, le=MAX_SUBJECTS)]
     op: str
     partner: str | None = None
     purpose: str | None = None
     req_h: str | None = None
     req_id: str | None = None
-    status: int
+    status: Annotated[int, msgspec.Meta(ge=0, le=MAX_STATUS)]
     sub_bi: str | None = None
     sub_c: str | None = None
     kind: LeafKind = msgspec.field(name="t")
@@ -126,7 +130,7 @@ class Sealed(NamedTuple):
     key: bytes
 
 
-# ``derive_key(salt, COMMITMENTx)`` with its label put together once: six HMACs are most of what a leaf costs.
+# ``derive_key(salt, COMMITMENT_LABEL + name)`` with its label put together once: six HMACs are most of what a leaf costs.
 _OPEN_INFO: Final = {name: f"{COMMITMENT_LABEL}{name}".encode("ascii") + b"\x01" for name in Committed}
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 
@@ -176,4 +180,3 @@ class BlindIndexer:
     def index(self, subject: str) -> BlindIndex:
         """Return the blind index of a normalised subject code."""
         return BlindIndex(self._epoch, hmac_sha256(self._key.reveal(), subject.encode())[:BLIND_INDEX_BYTES])
-

@@ -47,9 +47,7 @@ def render_batch_proofs(growth: Growth, checkpoint: str) -> list[str]:
     """Return the proofs of all leaves of a fresh batch, in order. HOT: each node is encoded once, each shared end joined once."""
     first = growth.before.size
     end = f"\n{checkpoint}"
-    return [
-        f"{HEADER}\nindex {index}\n{path}{end}" for index, path in enumerate(growth.paths(_line), start=first)
-    ]
+    return [f"{HEADER}\nindex {index}\n{path}{end}" for index, path in enumerate(growth.paths(_line), start=first)]
 
 
 def parse_tlog_proof(text: bytes) -> UnverifiedTlogProof:
