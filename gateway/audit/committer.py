@@ -155,6 +155,7 @@ class Committer:
             except BatchRefused as exc:
                 self._metrics.batch_failed("batch_refused")
                 await self._isolate(group, exc)
+                return
             except (StoreFailed, CommitUnknown) as exc:
                 self._metrics.batch_failed(type(exc).__name__)
                 group = [waiting for waiting in group if not waiting.outcome.done()]

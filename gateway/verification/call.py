@@ -26,6 +26,7 @@ class Call:
     client_id: str
     credential: str
     scopes: frozenset[str]
+    purposes: frozenset[str]
     claim: OneTimeId
     request_hash: bytes
     operation: str

@@ -16,7 +16,7 @@ from gateway.audit import entry as leaves
 from gateway.audit.entry import BlindIndexer, LeafFields, LeafKind, encode_leaf
 from gateway.audit.merkle import leaf_hash
 from gateway.audit.ports import IdempotencyClaim, PendingEntry, Refusal, Refused
-from gateway.audit.receipt import render_receipt
+from gateway.audit.receipt import build_receipt
 from gateway.base.clock import rfc3339
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.sealing import Sealer
@@ -96,7 +96,7 @@ class Ledger:
         if isinstance(outcome, Refused):
             return outcome
         keys = {name: sealed.key for name, sealed in committed.items()}
-        return Logged(outcome.leaf_index, render_receipt(leaf, keys, outcome.proof))
+        return Logged(outcome.leaf_index, build_receipt(leaf, keys, outcome.proof))
 
     async def refused(self, call: Call, refusal: GatewayError, *, status: int, purpose: str | None = None) -> None:
         """Commit the leaf of a refusal of an authenticated caller, before the refusal is answered.

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.audit import entry as leaves
-from gateway.audit.entry import LeafKind
+from gateway.audit.entry import LeafKind, decode_leaf
 from gateway.audit.merkle import leaf_hash
-from gateway.audit.receipt import render_receipt
+from gateway.audit.receipt import build_receipt, opening_keys
 from gateway.audit.tiles import inclusion_proof
 from gateway.base.canonical import canonical_json, parse_json_object
 from gateway.base.crypto import sha256
@@ -84,17 +83,10 @@ class ReadBack:
     async def _receipt(self, archived: Archived) -> bytes:
         if archived.salt is None:
             raise GatewayError(ErrorKind.NOT_FOUND, facts={"erased": True})
-        names = (leaves.Committed.ANS, leaves.Committed.ARGS, leaves.Committed.SUB)
-        fields = leaves.decode_leaf(archived.leaf)
-        present = (fields.ans_c, fields.args_c, fields.sub_c)
-        keys = {
-            name: leaves.open_key(archived.salt, name)
-            for name, commitment in zip(names, present, strict=True)
-            if commitment is not None
-        }
+        keys = opening_keys(decode_leaf(archived.leaf), archived.salt)
         path = await inclusion_proof(self._archive, archived.leaf_index, archived.tree_size)
         proof = self._proofs.render(archived.leaf_index, archived.tree_size, archived.root, path)
-        return render_receipt(archived.leaf, keys, proof)
+        return build_receipt(archived.leaf, keys, proof)
 
     async def _note(self, call: Call, verification_id: str, shown: bytes, *, claim_used: bool) -> None:
         happening = Happening(

@@ -3,81 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import hashlib
-import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 
-from gateway.audit.checkpoint import CheckpointSigner
-from gateway.audit.committer import Committer, Pace
 from gateway.audit.merkle import EMPTY_FRONTIER, grow, leaf_hash
-from gateway.audit.note import NoteSigner
-from gateway.audit.ports import Committed, IdempotencyClaim, LogStore, PendingEntry, Refusal, Refused
+from gateway.audit.ports import Committed, LogStore, Refusal, Refused
 from gateway.audit.proofs import verify_inclusion
-from gateway.audit.sealing import CheckpointSealer
 from gateway.audit.tlog_proof import parse_tlog_proof
-from gateway.base.clock import Millis
 from gateway.base.codec import b64, parse_b64
-from gateway.base.crypto import Ed25519Signer
 from gateway.base.onetime import OneTimeId
-from gateway.base.secret import Secret
 from gateway.postgres.log_store import PostgresLogStore
 from gateway.postgres.queries import Queries
-from tests.conftest import LOG_ID, ORIGIN, Database
+from tests.conftest import LOG_ID, Database
+from tests.fakes.entries import CREDENTIAL, DAY, ORIGIN, make_entry, running
 from tests.fakes.log_store import MemoryLogStore
 from tests.fakes.partners import insert_live_key
-
-CREDENTIAL = "k" * 43
-DAY = dt.datetime.now(dt.UTC).date()
-_numbers = itertools.count()
-
-
-class NoMetrics:
-    def batch_committed(self, entries: int, seconds: float) -> None:
-        pass
-
-    def batch_failed(self, reason: str) -> None:
-        pass
-
-
-def make_signer() -> CheckpointSigner:
-    return CheckpointSigner(NoteSigner(ORIGIN, Ed25519Signer(Secret(b"\x01" * 32))))
-
-
-def make_entry(
-    *, claim: bytes | None = None, credential: str | None = None, idempotency: str | None = None, number: int | None = None
-) -> PendingEntry:
-    leaf = b'{"n":%d}' % (next(_numbers) if number is None else number)
-    digest = claim if claim is not None else hashlib.sha256(leaf + b"claim").digest()[:16]
-    verification_id = f"ver_{next(_numbers)}"
-    kept = None
-    if idempotency is not None:
-        kept = IdempotencyClaim(
-            partner_id="prt_1",
-            operation="verify",
-            key_hash=hashlib.sha256(idempotency.encode()).digest(),
-            body_hash=bytes(32),
-            verification_id=verification_id,
-            created_ms=Millis(1_000_000),
-        )
-    return PendingEntry(
-        leaf=leaf,
-        leaf_hash=leaf_hash(leaf),
-        kind="query",
-        operation="verify",
-        decision="allow:clear",
-        salt=bytes(32),
-        key_id=1,
-        sealed=b"",
-        verification_id=verification_id,
-        claims=(OneTimeId(DAY, digest),),
-        credential=credential,
-        idempotency=kept,
-    )
 
 
 @dataclass
@@ -122,18 +64,6 @@ async def postgres_bench(database: Database) -> AsyncIterator[Bench]:
 @pytest.fixture(params=["fake_bench", "postgres_bench"])
 def bench(request: pytest.FixtureRequest) -> Bench:
     return request.getfixturevalue(request.param)
-
-
-@asynccontextmanager
-async def running(store: LogStore, pace: Pace | None = None) -> AsyncIterator[Committer]:
-    sealer = CheckpointSealer(make_signer())
-    committer = Committer(store, sealer, NoMetrics(), writer="test/0", pace=pace or Pace(linger_s=0.0))
-    task = asyncio.create_task(committer.run())
-    try:
-        yield committer
-    finally:
-        committer.close()
-        await task
 
 
 async def test_every_committed_entry_has_a_proof_that_leads_to_the_signed_root(bench: Bench) -> None:

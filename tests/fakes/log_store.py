@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from gateway.audit.merkle import EMPTY_FRONTIER, Frontier, FullTile, HashRange
-from gateway.audit.ports import Admission, Batch, CommitUnknown, Head, PendingEntry, Rider, StoreFailed
+from gateway.audit.ports import Admission, Batch, BatchRefused, CommitUnknown, Head, PendingEntry, Rider, StoreFailed
 
 DAY_MS = 86_400_000
 
@@ -29,6 +29,7 @@ class MemoryLogStore:
         self.idempotency: dict[tuple[str, str, bytes], tuple[int, str]] = {}
         self.moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
         self.commits = 0
+        self.poison: set[bytes] = set()  # leaves that the store cannot take
         self.before: Callable[[str], None] = lambda _step: None
         self.after: Callable[[str], None] = lambda _step: None
         self._busy = False
@@ -119,6 +120,8 @@ class _Transaction:
         assert self._batch is None
         assert batch.head.root == self._store.root, "compare-and-swap"
         self._store.before("append")
+        if any(entry.leaf in self._store.poison for entry in batch.entries):
+            raise BatchRefused("22021")
         self._batch = batch
         self._store.after("append")
 
