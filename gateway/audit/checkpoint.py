@@ -91,8 +91,9 @@ class CheckpointSigner:
         """Return the signed checkpoint as note text.
 
         Raises:
-            GatewayError: ``INTERNAL`` when this process has signed another root for the same size: the log has forked, and a
-                second signature would prove it against us. A last line of defence only; the store's guard comes first.
+            GatewayError: ``INTERNAL`` when this process has signed another root for the same size: the log has
+                forked, and a second signature would prove it against us. A last line of defence only; the store's
+                guard comes first.
         """
         if self._signed.setdefault(size, root) != root:
             raise GatewayError(ErrorKind.INTERNAL, reason="log_forked", facts={"size": size})

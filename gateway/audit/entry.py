@@ -2,8 +2,8 @@
 
 For: the exact bytes that the log hashes; the keys that open one commitment at a time; reading a leaf back.
 Not for: the order of leaves (``committer``), the receipt around a leaf (``receipt``).
-Source: canonical JSON (RFC 8785) of strings and integers, ASCII only; HMAC-SHA-256 commitments keyed from one 32-byte salt an
-entry by HKDF-Expand (RFC 5869 section 2.3). Never a plain hash of a code: the space of codes can be searched.
+Source: canonical JSON (RFC 8785) of strings and integers, ASCII only; HMAC-SHA-256 commitments keyed from one 32-byte
+salt an entry by HKDF-Expand (RFC 5869 section 2.3). Never a plain hash of a code: the space of codes can be searched.
 
 Who erases the salt makes the commitments noise; the leaf, and every proof over it, stays.
 """
@@ -65,14 +65,15 @@ def _version() -> Literal[1]:
     return 1
 
 
-# Fields stand in the order of their member names, which is the order RFC 8785 asks for. ``v`` has a factory instead of a plain
-# default because msgspec leaves out what equals its default, and a leaf always says its version.
+# Fields stand in the order of their member names, which is the order RFC 8785 asks for. ``v`` has a factory instead
+# of a plain default because msgspec leaves out what equals its default, and a leaf always says its version.
 class LeafFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The members of a leaf; absent ones are left out. All strings are ASCII.
 
-    ``decision`` is ``allow`` or ``deny:<reason>``; ``gw`` the gateway host; ``id`` the verification; ``n`` how many subjects were
-    asked about; ``req_h`` (64 hex digits) the hash of the signed request; ``req_id`` (32 hex digits) its one-time id; ``sub_bi`` a
-    blind index; ``ts`` the instant in RFC 3339; the members ending in ``_c`` are commitments (43 characters of base64url).
+    ``decision`` is ``allow`` or ``deny:<reason>``; ``gw`` the gateway host; ``id`` the verification; ``n`` how many
+    subjects were asked about; ``req_h`` (64 hex digits) the hash of the signed request; ``req_id`` (32 hex digits)
+    its one-time id; ``sub_bi`` a blind index; ``ts`` the instant in RFC 3339; the members ending in ``_c`` are
+    commitments (43 characters of base64url).
     """
 
     ans_c: str | None = None
@@ -101,7 +102,10 @@ _DECODER: Final = msgspec.json.Decoder(LeafFields)
 
 
 def encode_leaf(fields: LeafFields) -> bytes:
-    """Return the bytes that the log hashes. HOT. ``LeafError`` for text that is not ASCII or a leaf too long to publish."""
+    """Return the bytes that the log hashes. HOT.
+
+    ``LeafError`` for text that is not ASCII or a leaf too long to publish.
+    """
     leaf = _ENCODER.encode(fields)
     if not leaf.isascii() or len(leaf) > MAX_LEAF_BYTES:
         raise LeafError("leaf_not_publishable")
@@ -130,7 +134,8 @@ class Sealed(NamedTuple):
     key: bytes
 
 
-# ``derive_key(salt, COMMITMENT_LABEL + name)`` with its label put together once: six HMACs are most of what a leaf costs.
+# ``derive_key(salt, COMMITMENT_LABEL + name)`` with its label put together once: six HMACs are most of what a leaf
+# costs.
 _OPEN_INFO: Final = {name: f"{COMMITMENT_LABEL}{name}".encode("ascii") + b"\x01" for name in Committed}
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 

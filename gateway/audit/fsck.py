@@ -1,11 +1,13 @@
 """Re-derivation: everything that is stored about the log must follow from its leaves.
 
-For: reading the whole log once and comparing every leaf hash, full tile, batch root and the head with what the leaves give.
-Not for: repairing (a log is never repaired), comparing with signed checkpoints that others hold (``proofs.verify_consistency``).
+For: reading the whole log once and comparing every leaf hash, full tile, batch root and the head with what the leaves
+give.
+Not for: repairing (a log is never repaired), comparing with signed checkpoints that others hold
+(``proofs.verify_consistency``).
 
-One pass, memory flat: a page of entries, a page of batches and a page of tiles a level. When a stored leaf hash differs from its
-leaf, that is reported and the stored hash is carried upward: if it is the leaf that was changed, everything above stays quiet, and
-one fault is reported, not thousands.
+One pass, memory flat: a page of entries, a page of batches and a page of tiles a level. When a stored leaf hash
+differs from its leaf, that is reported and the stored hash is carried upward: if it is the leaf that was changed,
+everything above stays quiet, and one fault is reported, not thousands.
 """
 
 from __future__ import annotations
@@ -56,7 +58,10 @@ class LogFault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FsckReport:
-    """What was compared and what is wrong. ``complete`` is False when the pass stopped at too many faults or at a gap."""
+    """What was compared and what is wrong.
+
+    ``complete`` is False when the pass stopped at too many faults or at a gap.
+    """
 
     leaves: int
     batches: int
@@ -73,7 +78,9 @@ class FsckReport:
 
 
 async def fsck(reader: LogReader, *, max_faults: int = MAX_FAULTS) -> FsckReport:
-    """Re-derive the log from its leaves, up to the head as it is now; entries that arrive meanwhile are left for next time.
+    """Re-derive the log from its leaves, up to the head as it is now.
+
+    Entries that arrive meanwhile are left for next time.
 
     1. Walk the entries up to the head, comparing leaf hashes and indexes, tiles as they complete, and each batch root.
     2. Compare what is left over: tiles and batches past the head's size.
@@ -221,7 +228,10 @@ class _Run:
                 self.fault(FaultCode.BATCH_ROOT, batch.size)
 
     async def compare_leftovers(self) -> None:
-        """Find tiles and batches that no head reaches. A writer may have committed since we began, so the head is read again."""
+        """Find tiles and batches that no head reaches.
+
+        A writer may have committed since we began, so the head is read again.
+        """
         while (batch := await self.batches.peek()) is not None:
             self.batches.take()
             if not await self._reached(batch.size):

@@ -1,12 +1,12 @@
 """The Merkle tree of the log: hashing, and growing the tree from its right edge alone.
 
-For: hashing leaves and nodes; appending a batch to a frontier with no read but the hashes of a tile that the batch completes;
-the inclusion proofs of a fresh batch with no read at all.
+For: hashing leaves and nodes; appending a batch to a frontier with no read but the hashes of a tile that the batch
+completes; the inclusion proofs of a fresh batch with no read at all.
 Not for: verifying proofs (``proofs``), proofs of old leaves from stored tiles (``tiles``).
 Source: RFC 6962 section 2.1 (the same tree as RFC 9162 section 2.1); tiles as in c2sp.org/tlog-tiles.
 
-A node at height ``h`` and index ``i`` is the hash over the leaves ``[i << h, (i + 1) << h)``. A peak is a perfect subtree at the
-right edge; a tree of ``size`` leaves has one at each height whose bit is set in ``size``.
+A node at height ``h`` and index ``i`` is the hash over the leaves ``[i << h, (i + 1) << h)``. A peak is a perfect
+subtree at the right edge; a tree of ``size`` leaves has one at each height whose bit is set in ``size``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def perfect_root(hashes: Sequence[bytes]) -> bytes:
 
 
 def bag(peaks: Iterable[bytes]) -> bytes:
-    """Return the hash over neighbouring perfect subtrees, given largest (leftmost) first; the empty tree's root for none."""
+    """Return the hash over neighbouring perfect subtrees, given largest (leftmost) first.
+
+    For none it is the root of the empty tree.
+    """
     root = b""
     for peak in reversed(tuple(peaks)):
         root = node_hash(peak, root) if root else peak
@@ -59,7 +62,10 @@ def bag(peaks: Iterable[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class HashRange:
-    """``count`` neighbouring stored hashes at a tile level: leaf hashes at level 0, at level n the roots of full tiles of level n-1."""
+    """``count`` neighbouring stored hashes at a tile level.
+
+    Leaf hashes at level 0, at level n the roots of full tiles of level n-1.
+    """
 
     level: int
     first: int
@@ -85,7 +91,10 @@ class Frontier:
 
     @classmethod
     def from_bytes(cls, size: int, raw: bytes) -> Frontier:
-        """Read the stored form: 32-byte peaks concatenated, largest subtree first; ``ValueError`` if it does not fit the size."""
+        """Read the stored form: 32-byte peaks concatenated, largest subtree first.
+
+        ``ValueError`` if it does not fit the size.
+        """
         if not 0 <= size <= MAX_SIZE or len(raw) != HASH_BYTES * size.bit_count():
             msg = "a frontier holds one 32-byte peak for each bit set in its size"
             raise ValueError(msg)
@@ -101,7 +110,10 @@ class Frontier:
         return bag(self.peaks)
 
     def plan(self, count: int) -> AppendPlan:
-        """Say which stored hashes an append of ``count`` leaves needs; none unless it completes a tile begun earlier."""
+        """Say which stored hashes an append of ``count`` leaves needs.
+
+        There are none unless it completes a tile begun earlier.
+        """
         if count < 1 or self.size + count > MAX_SIZE:
             msg = "a batch has at least one leaf and a log at most 2^63-1"
             raise ValueError(msg)
@@ -128,9 +140,10 @@ class Growth:
         return self.levels[height][index - _first(self.before.size, height)]
 
     def paths(self, encode: Callable[[bytes], _Path]) -> list[_Path]:
-        """Return the inclusion path of each new leaf in the new tree, sibling of the leaf first, built of ``encode(hash)`` parts.
+        """Return the inclusion path of each new leaf in the new tree, the leaf's sibling first.
 
-        Neighbours share what lies above them: each node's rest of the path is made once.
+        A path is the concatenation of ``encode(hash)``, where ``encode(b"")`` must be empty. Neighbours share what lies
+        above them: each node's rest of the path is made once.
         """
         size = self.before.size
         tails = _tails(self.after, encode)
@@ -150,12 +163,15 @@ class Growth:
 
     def hash_paths(self) -> list[tuple[bytes, ...]]:
         """Return the inclusion path of each new leaf as hashes."""
-        return self.paths(lambda node: (node,))
+        return self.paths(lambda node: (node,) if node else ())
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """A batch that was appended in memory: the new edge, its root, the tiles to store, and the growth that makes its proofs."""
+    """A batch that was appended in memory.
+
+    The new edge, its root, the tiles to store, and the growth that makes its proofs.
+    """
 
     frontier: Frontier
     root: bytes
@@ -175,8 +191,8 @@ class AppendPlan:
         """Append the leaves; ``earlier`` holds the hashes of each range of ``missing``, in its order.
 
         Raises:
-            GatewayError: ``INTERNAL`` when the earlier hashes do not make the peaks of the frontier: what is stored contradicts
-                the head, so nothing may be appended, let alone signed.
+            GatewayError: ``INTERNAL`` when the earlier hashes do not make the peaks of the frontier: what is stored
+                contradicts the head, so nothing may be appended, let alone signed.
         """
         if len(leaf_hashes) != self.count or [len(hashes) for hashes in earlier] != [gap.count for gap in self.missing]:
             raise _contradiction("unexpected_count")
@@ -191,7 +207,10 @@ class AppendPlan:
 
 
 def grow(before: Frontier, leaf_hashes: Sequence[bytes]) -> Growth:
-    """Append leaf hashes to a frontier, keeping the nodes that their proofs need. HOT: two hashes a leaf, one list a level."""
+    """Append leaf hashes to a frontier, keeping the nodes that their proofs need.
+
+    HOT: two hashes a leaf, one list a level.
+    """
     size = before.size
     old_peaks = dict(zip(_heights(size), before.peaks, strict=True))
     levels: list[Sequence[bytes]] = []
@@ -225,9 +244,12 @@ def _first(size: int, height: int) -> int:
 
 
 def _tails(after: Frontier, encode: Callable[[bytes], _Path]) -> dict[int, _Path]:
-    """Return, by height of a peak, the end of the path of every leaf under it: the bag of what is right, then the peaks left."""
+    """Return, by height of a peak, the end of the path of every leaf under it.
+
+    The bag of what is right, then the peaks left.
+    """
     heights = _heights(after.size)
-    empty = encode(b"")[:0]
+    empty = encode(b"")
     # Paths of the peaks to the left, nearest (smallest) first.
     left: list[_Path] = [empty]
     for peak in after.peaks:
@@ -251,7 +273,10 @@ def _missing(before: int, after: int) -> Iterable[HashRange]:
 
 
 def _cut_tiles(growth: Growth, level: int, earlier: Sequence[bytes]) -> Iterable[FullTile]:
-    """Cut the completed tiles of one level; the first is checked against the frontier if a part of it was read from the store."""
+    """Cut the completed tiles of one level.
+
+    The first is checked against the frontier if a part of it was read from the store.
+    """
     height = TILE_HEIGHT * level
     size = growth.before.size
     fresh = growth.levels[height][(size >> height) - _first(size, height) :]

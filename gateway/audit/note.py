@@ -61,7 +61,10 @@ class UnverifiedNote:
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A named public key (32 bytes of Ed25519) for one type of signature. Built by ``parse_vkey`` or ``verifier_key``."""
+    """A named public key (32 bytes of Ed25519) for one type of signature.
+
+    Built by ``parse_vkey`` or ``verifier_key``.
+    """
 
     name: str
     kind: SignatureType
@@ -118,7 +121,10 @@ def verifier_key(name: str, kind: SignatureType, public: bytes) -> VerifierKey:
 
 
 def parse_vkey(text: str) -> VerifierKey:
-    """Read ``<name>+<key id, 8 hex digits>+<base64 of type byte and key>``; ``NoteError`` unless the key id is the computed one."""
+    """Read ``<name>+<key id, 8 hex digits>+<base64 of type byte and key>``.
+
+    ``NoteError`` unless the key id is the computed one.
+    """
     # The base64 part may itself contain plus signs; a name may not.
     parts = text.split("+", 2)
     if len(parts) != 3:  # noqa: PLR2004 - name, key id, key
@@ -158,8 +164,9 @@ def parse_note(raw: bytes) -> UnverifiedNote:
 def open_note(raw: bytes, keys: Sequence[VerifierKey]) -> VerifiedNote:
     """Return the text with the known keys that signed it.
 
-    Signatures of unknown keys are ignored, also when only the name or only the key id is known. A known key whose signature
-    fails refuses the whole note. A key that signs twice counts once. ``NoteError`` also when no known key signed.
+    Signatures of unknown keys are ignored, also when only the name or only the key id is known. A known key whose
+    signature fails refuses the whole note. A key that signs twice counts once. ``NoteError`` also when no known key
+    signed.
     """
     note = parse_note(raw)
     known: Mapping[tuple[str, bytes], VerifierKey] = {(key.name, key.key_id): key for key in keys}

@@ -2,9 +2,9 @@
 
 For: reading and writing the file that partners and regulators hold; judging a checkpoint by it.
 Not for: what a proof says about a leaf (``receipt``).
-Source: c2sp.org/tlog-policy. Log keys have signature type 0x01, witness keys 0x04. Several ``log`` lines may carry the same
-name with different keys: one key a gateway host, one name for the log. Narrower than the text in one point: a policy
-without a ``log`` line is refused, because here nothing else says which log is meant.
+Source: c2sp.org/tlog-policy. Log keys have signature type 0x01, witness keys 0x04. Several ``log`` lines may carry
+the same name with different keys: one key a gateway host, one name for the log. Narrower than the text in one point:
+a policy without a ``log`` line is refused, because here nothing else says which log is meant.
 
 Names are opaque octets in this format, so the file is never decoded as a whole.
 """
@@ -29,7 +29,10 @@ _THRESHOLD: Final = re.compile(rb"[1-9][0-9]{0,3}")
 
 
 class PolicyError(ValueError):
-    """A policy file is not acceptable: ``args`` are a short machine word and the line number (0: the file as a whole)."""
+    """A policy file is not acceptable.
+
+    ``args`` are a short machine word and the number of the line, 0 for the file as a whole.
+    """
 
     def __init__(self, reason: str, line: int = 0) -> None:
         super().__init__(reason, line)

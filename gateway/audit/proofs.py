@@ -1,11 +1,12 @@
 """Inclusion and consistency proofs: what they consist of, and their verification.
 
-For: every check that a leaf is in a tree and that a tree is a prefix of another; the ranges of leaves whose hashes make a proof.
+For: every check that a leaf is in a tree and that a tree is a prefix of another; the ranges of leaves whose hashes
+make a proof.
 Not for: reading those hashes (``tiles``), the proofs of a fresh batch (``merkle.Growth.paths``).
 Source: RFC 9162 sections 2.1.3.2 and 2.1.4.2 for verification, 2.1.3.1 and 2.1.4.1 for construction.
 
-Corners that the RFC leaves open are refused here: a hash that has not 32 bytes, a size above 2^63-1, an index not below the size,
-a consistency proof from size 0 (any tree extends the empty one, so such a proof proves nothing).
+Corners that the RFC leaves open are refused here: a hash that has not 32 bytes, a size above 2^63-1, an index not
+below the size, a consistency proof from size 0 (any tree extends the empty one, so such a proof proves nothing).
 """
 
 from __future__ import annotations
@@ -31,13 +32,19 @@ class LeafRange(NamedTuple):
 
 
 def verify_inclusion(*, leaf_hash: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> None:
-    """Return if the path leads from the leaf hash at an index to the root of a tree of that size; raise ``ProofError`` otherwise."""
+    """Return if the path leads from the leaf hash at an index to the root of a tree of that size.
+
+    Raise ``ProofError`` otherwise.
+    """
     if root_from_inclusion(leaf_hash=leaf_hash, index=index, size=size, path=path) != _checked(root):
         raise ProofError("root_mismatch")
 
 
 def root_from_inclusion(*, leaf_hash: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
-    """Return the root to which a path leads (RFC 9162 section 2.1.3.2); raise ``ProofError`` if it has the wrong length."""
+    """Return the root to which a path leads (RFC 9162 section 2.1.3.2).
+
+    Raise ``ProofError`` if it has the wrong length.
+    """
     _check_size(size)
     if not 0 <= index < size:
         raise ProofError("index_out_of_range")
@@ -124,7 +131,10 @@ def inclusion_ranges(index: int, size: int) -> list[LeafRange]:
 
 
 def consistency_ranges(old_size: int, new_size: int) -> list[LeafRange]:
-    """Return the ranges whose hashes are the consistency proof between two sizes (RFC 9162 section 2.1.4.1); sizes from 1."""
+    """Return the ranges whose hashes are the consistency proof between two sizes (RFC 9162 section 2.1.4.1).
+
+    Sizes count from 1.
+    """
     _check_size(new_size)
     if not 0 < old_size <= new_size:
         raise ProofError("size_out_of_range")

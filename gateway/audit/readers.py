@@ -1,9 +1,9 @@
 """What the log's readers need from a store: hashes for proofs, and everything for re-derivation.
 
-Consistency: all answers of one reader come from one snapshot of the log, or from later ones; rows are never changed, so what is
-below the size a caller has seen is the same in each. Reads may run beside writers and lock nothing.
-Failures: a store that cannot answer raises ``GatewayError``; a row that should be there and is not is an answer that is too short,
-which the caller notices. The store never repairs.
+Consistency: all answers of one reader come from one snapshot of the log, or from later ones; rows are never changed,
+so what is below the size a caller has seen is the same in each. Reads may run beside writers and lock nothing.
+Failures: a store that cannot answer raises ``GatewayError``; a row that should be there and is not is an answer that
+is too short, which the caller notices. The store never repairs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Protocol
 
 
 class TileReader(Protocol):
-    """Stored hashes of one log, by tile level: hashes of level 0 are leaf hashes, of level n roots of full tiles of level n-1."""
+    """Stored hashes of one log, by tile level.
+
+    Hashes of level 0 are leaf hashes, of level n roots of full tiles of level n-1.
+    """
 
     async def full_tile(self, level: int, index: int) -> bytes:
         """Return the 8,192 bytes of a full tile; empty bytes if it is not stored."""

@@ -1,8 +1,10 @@
 r"""The receipt of an answer, and its verification by anyone, offline.
 
 For: building the ``receipt`` member; the steps that show that an answer is the one the log recorded.
-Not for: fetching anything; whether the log stayed consistent since the reader's last checkpoint (``proofs.verify_consistency``).
-Source: tlog-proof, tlog-checkpoint and tlog-policy of c2sp.org; RFC 9162 section 2.1.3.2; RFC 8785 for the committed bytes.
+Not for: fetching anything; whether the log stayed consistent since the reader's last checkpoint
+(``proofs.verify_consistency``).
+Source: tlog-proof, tlog-checkpoint and tlog-policy of c2sp.org; RFC 9162 section 2.1.3.2; RFC 8785 for the committed
+bytes.
 
     {"leaf": "<base64 of the leaf>", "open": {"ans": "<base64url key>", …}, "proof": "c2sp.org/tlog-proof@v1\n…"}
 """
@@ -59,7 +61,8 @@ class ReceiptError(Exception):
 class Expected:
     """What the reader knows about its own request; each absent part is not compared.
 
-    ``request_hash`` is 32 bytes, SHA-256(proof of possession, one zero byte, body) as sent. ``request_body`` is the JSON body.
+    ``request_hash`` is 32 bytes, SHA-256(proof of possession, one zero byte, body) as sent. ``request_body`` is the
+    JSON body.
     """
 
     partner: str | None = None

@@ -1,6 +1,7 @@
 """Tiles: their addresses, and what can be read out of stored ones.
 
-For: tile paths; partial tiles; the root of any earlier size; the inclusion proof of any leaf and the consistency proof of any two sizes.
+For: tile paths; partial tiles; the root of any earlier size; the inclusion proof of any leaf and the consistency
+proof of any two sizes.
 Not for: proofs of a fresh batch (``merkle``), entry bundles (they hold leaves, which are not public here).
 Source: c2sp.org/tlog-tiles. Only full tiles are stored; what is right of them is read from the level below.
 
@@ -63,7 +64,10 @@ def parse_tile_path(path: str) -> TileAddress:
 
 
 def tiles_of_size(size: int) -> list[TileAddress]:
-    """Return the rightmost tile of each level of a tree: the partial ones, and the full one where a level ends in a full tile."""
+    """Return the rightmost tile of each level of a tree.
+
+    The partial ones, and the full one where a level ends in a full tile.
+    """
     addresses: list[TileAddress] = []
     level = 0
     while count := size >> (TILE_HEIGHT * level):
@@ -111,13 +115,19 @@ class StoredTree:
         return (await self._hashes([LeafRange(0, size)]))[0]
 
     async def inclusion(self, index: int, size: int) -> list[bytes]:
-        """Return the inclusion path of a leaf in the tree of an earlier size; ``NOT_FOUND`` if there is no such leaf or size."""
+        """Return the inclusion path of a leaf in the tree of an earlier size.
+
+        ``NOT_FOUND`` if there is no such leaf or size.
+        """
         if not 0 <= index < size <= self._size:
             raise _not_found("leaf")
         return await self._hashes(inclusion_ranges(index, size))
 
     async def consistency(self, old: int, new: int) -> list[bytes]:
-        """Return the consistency proof of two sizes; empty from size 0, where there is nothing to prove; ``NOT_FOUND`` as above."""
+        """Return the consistency proof of two sizes; empty from size 0, where there is nothing to prove.
+
+        ``NOT_FOUND`` as above.
+        """
         if not 0 <= old <= new <= self._size:
             raise _not_found("size")
         return await self._hashes(consistency_ranges(old, new)) if old else []
@@ -148,7 +158,10 @@ class StoredTree:
         return [bag(known[node] for node in part) for part in parts]
 
     async def _read(self, level: int, index: int, wanted: range) -> Mapping[int, bytes]:
-        """Return at least the wanted hashes of one tile, by index: from the tile if it is full, else from what lies below it."""
+        """Return at least the wanted hashes of one tile, by index.
+
+        From the tile if it is full, else from what lies below it.
+        """
         if (index + 1) * TILE_WIDTH <= self._size >> (TILE_HEIGHT * level):
             tile = await self._reader.full_tile(level, index)
             found: Sequence[bytes] = [tile[at : at + HASH_BYTES] for at in range(0, len(tile), HASH_BYTES)]
@@ -165,7 +178,8 @@ class StoredTree:
 def _nodes(part: LeafRange) -> Iterable[_Node]:
     """Split a range of leaves into complete nodes, largest (leftmost) first.
 
-    The ranges of proofs begin at a multiple of the largest power of two in their length, so this is the binary form of the length.
+    The ranges of proofs begin at a multiple of the largest power of two in their length, so this is the binary form
+    of the length.
     """
     nodes: list[_Node] = []
     at = part.first

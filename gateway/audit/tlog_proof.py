@@ -30,7 +30,10 @@ class TlogProofError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedTlogProof:
-    """A well-formed proof of which nothing has been checked. ``path`` holds 32-byte hashes, the leaf's sibling first."""
+    """A well-formed proof of which nothing has been checked.
+
+    ``path`` holds 32-byte hashes, the leaf's sibling first.
+    """
 
     index: int
     path: tuple[bytes, ...]
@@ -44,7 +47,10 @@ def render_tlog_proof(index: int, path: Sequence[bytes], checkpoint: str) -> str
 
 
 def render_batch_proofs(growth: Growth, checkpoint: str) -> list[str]:
-    """Return the proofs of all leaves of a fresh batch, in order. HOT: each node is encoded once, each shared end joined once."""
+    """Return the proofs of all leaves of a fresh batch, in order.
+
+    HOT: each node is encoded once, each shared end joined once.
+    """
     first = growth.before.size
     end = f"\n{checkpoint}"
     return [f"{HEADER}\nindex {index}\n{path}{end}" for index, path in enumerate(growth.paths(_line), start=first)]
@@ -75,7 +81,8 @@ def parse_tlog_proof(text: bytes) -> UnverifiedTlogProof:
 
 
 def _line(digest: bytes) -> str:
-    # b2a_base64 ends its line itself. An empty part must stay empty: it closes the path of a leaf that is the whole tree.
+    # b2a_base64 ends its line itself. An empty part must stay empty: it closes the path of a leaf that is the whole
+    # tree.
     return b2a_base64(digest).decode("ascii") if digest else ""
 
 

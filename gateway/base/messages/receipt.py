@@ -1,7 +1,7 @@
 """What the verification of a receipt says, step by step.
 
-``STEPS`` names each step by its code in ``gateway.audit.receipt.ReceiptStep``; ``DETAILS`` says why one failed, by the machine word
-of the error. A test keeps both complete.
+``STEPS`` names each step by its code in ``gateway.audit.receipt.ReceiptStep``; ``DETAILS`` says why one failed, by
+the machine word of the error. A test keeps both complete.
 """
 
 from __future__ import annotations
