@@ -62,11 +62,7 @@ def _start(stack: contextlib.ExitStack, level: str, world: World, judge: Judge, 
         server = stack.enter_context(processes.running(level, _reference_command(world, cores), log=log))
         rows = world.counter("SELECT count(*) FROM reference_a.audit_row")
         return Subject(server=server, check=judge.reference, count_rows=rows)
-    setup = write_json(
-        world.folder / f"{level}.json",
-        {"database": world.database, "issuer": ISSUER, "keys_dir": str(world.keys_folder)},
-    )
-    command = ["bench.service", level, "--core", str(cores.service), "--setup", str(setup)]
+    command = ["bench.service", level, "--core", str(cores.service), "--setup", str(world.setup_file())]
     server = stack.enter_context(processes.running(level, command, log=log))
     if level in _LOOKS_AT_NOTHING:
         return Subject(server=server, repeat=True)

@@ -30,6 +30,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     issuer: str
     keys_dir: str
+    log_origin: str
     dpop_nonce: str = "required"
 
 

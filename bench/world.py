@@ -26,11 +26,13 @@ from gateway.base.ids import new_id
 from gateway.credit.identifiers import ALPHABET, check_character, name_key
 from gateway.credit.record import ListEntry, Registration, RegistrationStatus, encode_value
 from gateway.postgres.embedded import EmbeddedPostgres
+from gateway.postgres.migrate import ensure_log, migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 ISSUER: Final = "https://credit.bench.example"
+LOG_ORIGIN: Final = "audit.bench.example/log1"
 SCOPE: Final = "verifications"
 PURPOSES: Final = ("onboarding", "periodic_review", "risk", "complaint")
 PARTNERS: Final = 8
@@ -78,6 +80,16 @@ class World:
             Caller(proof_key_pem=partner.proof_key_pem, token=mint(foreign, partner, TOKEN_LIFETIME_S))
             for partner in self.partners
         ]
+
+    def setup_file(self) -> Path:
+        """Write what a service must know and return where."""
+        setup = {
+            "database": self.database,
+            "issuer": ISSUER,
+            "keys_dir": str(self.keys_folder),
+            "log_origin": LOG_ORIGIN,
+        }
+        return write_json(self.folder / "setup.json", setup)
 
     def counter(self, question: str) -> Callable[[], Awaitable[int]]:
         """Return a function that asks the database for one number."""
@@ -127,7 +139,8 @@ async def open_world(folder: Path, cores: machine.Cores, merchants: int) -> Asyn
             machine.pin(cores.other, pid)
         await server.create_database("bench")
         database = server.dsn("bench")
-        await _migrate(database)
+        await migrate(database)
+        await _open_log(database)
         keys_folder = folder / "keys"
         token_key = _write_keys(keys_folder)
         partners = tuple(_new_partner(number) for number in range(PARTNERS))
@@ -169,12 +182,10 @@ def _expected(number: int) -> str:
     return "restricted" if number % LISTED_EVERY == 0 else "clear"
 
 
-async def _migrate(database: str) -> None:
-    migration = Path(__file__).resolve().parent.parent / "gateway/postgres/migrations/sql/0001_spine.sql"
+async def _open_log(database: str) -> None:
     connection = await asyncpg.connect(database, timeout=10)
     try:
-        await connection.execute(migration.read_text(encoding="utf-8"))
-        await connection.execute("SELECT audit.ensure_partitions($1::date, 7)", dt.datetime.now(dt.UTC).date())
+        await ensure_log(connection, 1, LOG_ORIGIN)
     finally:
         await connection.close(timeout=10)
 
