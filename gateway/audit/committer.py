@@ -91,7 +91,9 @@ class _Waiting:
 class Committer:
     """Commits entries in groups. ``run`` is owned by the process's task group; ``submit`` is called by anyone on the same loop."""
 
-    def __init__(self, store: LogStore, sealer: BatchSealer, metrics: CommitterMetrics, *, writer: str, pace: Pace) -> None:
+    def __init__(
+        self, store: LogStore, sealer: BatchSealer, metrics: CommitterMetrics, *, writer: str, pace: Pace
+    ) -> None:
         self._store: Final = store
         self._sealer: Final = sealer
         self._metrics: Final = metrics
@@ -143,7 +145,7 @@ class Committer:
         # A lone caller never waits: only when the last batch had company is it worth letting more arrive. Without this, a
         # moderate load would spend one flush to disk on every two or three answers.
         company = min(self._pace.company, MAX_BATCH)
-        if 1 < self._last_batch and len(self._queue) < company and not self._closing:
+        if self._last_batch > 1 and len(self._queue) < company and not self._closing:
             await asyncio.sleep(self._pace.linger_s)
 
     async def _commit_group(self, group: list[_Waiting]) -> None:

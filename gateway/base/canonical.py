@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 import msgspec
 
-Json: TypeAlias = None | bool | int | str | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = bool | int | str | list["Json"] | dict[str, "Json"] | None
 
 MAX_DEPTH: Final = 16
 """No message of ours nests deeper than 5."""
@@ -23,6 +23,7 @@ MAX_INT_DIGITS: Final = 19
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _OPEN: Final = re.compile(rb"[\[{]")
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 # A JSON string may hold a surrogate only as an escape, so text without this escape needs no second look.
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -79,22 +80,12 @@ def _nests_deeper(raw: bytes, max_depth: int) -> bool:
     if len(_OPEN.findall(raw)) <= max_depth:
         return False
     depth = 0
-    in_string = escaped = False
-    for byte in raw:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:  # noqa: PLR2004 - backslash
-                escaped = True
-            elif byte == 0x22:  # noqa: PLR2004 - quotation mark
-                in_string = False
-        elif byte == 0x22:  # noqa: PLR2004
-            in_string = True
-        elif byte in b"[{":
+    for bracket in _STRING.sub(b"", raw):
+        if bracket in b"[{":
             depth += 1
             if depth > max_depth:
                 return True
-        elif byte in b"]}":
+        elif bracket in b"]}":
             depth -= 1
     return False
 

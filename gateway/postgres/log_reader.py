@@ -8,22 +8,20 @@ Reads use the pool; a leaf whose commit was acknowledged is visible to every one
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import asyncpg
+from asyncpg.exceptions import InterfaceError, PostgresError
 
 from gateway.audit.readers import StoredBatch, StoredEntry, StoredHead, StoredTile
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
+from gateway.postgres.pool import Pool
 from gateway.postgres.queries import Queries
 from gateway.verification.ports import Archived, Kept
 
 READ_DEADLINE_S: Final = 5.0
-PAGE: Final = 5_000
-"""Rows a page when the whole log is streamed: memory stays flat."""
-TILE_PAGE: Final = 200
 MAX_LEAF_INDEX: Final = 2**62
 
 
@@ -45,7 +43,7 @@ class RecentLeaf:
 class PostgresLogReader:
     """Reads one log through a pool."""
 
-    def __init__(self, pool: asyncpg.Pool, queries: Queries, *, log_id: int) -> None:
+    def __init__(self, pool: Pool, queries: Queries, *, log_id: int) -> None:
         self._pool: Final = pool
         self._queries: Final = queries
         self._log_id: Final = log_id
@@ -53,19 +51,19 @@ class PostgresLogReader:
     # What proofs need -------------------------------------------------------------------------------------------
 
     async def full_tile(self, level: int, index: int) -> bytes:
-        """Return the 8,192 bytes of a full tile."""
+        """Return the 8,192 bytes of a full tile; empty bytes if it is not stored."""
         row = await self._one("full_tile", level, index)
-        return bytes(_present(row)["hashes"])
+        return b"" if row is None else bytes(row["hashes"])
 
     async def leaf_hashes(self, first: int, count: int) -> Sequence[bytes]:
         """Return consecutive leaf hashes."""
         rows = await self._all("leaf_hashes", first, first + count)
-        return _exactly(count, [row["leaf_hash"] for row in rows])
+        return [row["leaf_hash"] for row in rows]
 
     async def tile_roots(self, level: int, first: int, count: int) -> Sequence[bytes]:
         """Return the roots of consecutive full tiles of a level."""
         rows = await self._all("tile_roots", level, first, first + count)
-        return _exactly(count, [row["root"] for row in rows])
+        return [row["root"] for row in rows]
 
     # What answers read again need --------------------------------------------------------------------------------
 
@@ -91,42 +89,32 @@ class PostgresLogReader:
         row = await self._one("idempotency", partner_id, operation, key_hash, since)
         return None if row is None else Kept(row["body_hash"], row["verification_id"])
 
-    async def head(self) -> tuple[int, bytes]:
-        """Return size and root of the head."""
-        row = _present(await self._one("head"))
-        return row["size"], row["root"]
-
     # What fsck needs ----------------------------------------------------------------------------------------------
 
-    async def stored_head(self) -> StoredHead:
+    async def head(self) -> StoredHead:
         """Return the head as stored."""
         row = _present(await self._one("head"))
-        return StoredHead(size=row["size"], root=row["root"], frontier=row["frontier"])
+        return StoredHead(row["size"], row["root"], row["frontier"])
 
-    async def entries(self) -> AsyncIterator[Sequence[StoredEntry]]:
-        """Stream all entries in order, a page at a time."""
-        first = 0
-        while rows := await self._all("entries_from", first, PAGE):
-            yield [StoredEntry(row["leaf_index"], row["leaf_hash"], row["leaf"]) for row in rows]
-            first = rows[-1]["leaf_index"] + 1
+    async def entries(self, first: int, limit: int) -> Sequence[StoredEntry]:
+        """Return a page of entries by index."""
+        rows = await self._all("entries_from", first, limit)
+        return [StoredEntry(row["leaf_index"], row["leaf_hash"], row["leaf"]) for row in rows]
 
-    async def batches(self) -> AsyncIterator[Sequence[StoredBatch]]:
-        """Stream all batches in order, a page at a time."""
-        after = -1
-        while rows := await self._all("batches_from", after, PAGE):
-            yield [StoredBatch(row["size"], row["prev_size"], row["root"]) for row in rows]
-            after = rows[-1]["size"]
+    async def batches(self, above: int, limit: int) -> Sequence[StoredBatch]:
+        """Return a page of batches by size."""
+        rows = await self._all("batches_from", above, limit)
+        return [StoredBatch(row["size"], row["prev_size"], row["root"]) for row in rows]
 
-    async def tiles(self, level: int) -> AsyncIterator[Sequence[StoredTile]]:
-        """Stream the full tiles of a level in order, a page at a time."""
-        first = 0
-        while rows := await self._all("tiles_from", level, first, TILE_PAGE):
-            yield [StoredTile(row["idx"], row["hashes"], row["root"]) for row in rows]
-            first = rows[-1]["idx"] + 1
+    async def tiles(self, level: int, first: int, limit: int) -> Sequence[StoredTile]:
+        """Return a page of the full tiles of a level by index."""
+        rows = await self._all("tiles_from", level, first, limit)
+        return [StoredTile(row["idx"], row["hashes"], row["root"]) for row in rows]
 
-    async def duplicate_claims(self) -> int:
-        """Count one-time ids that stand under more than one day."""
-        return int(_present(await self._one("duplicate_claims"))["duplicates"])
+    async def repeated_request_ids(self, limit: int) -> Sequence[str]:
+        """Return one-time ids that stand under more than one day."""
+        rows = await self._all("repeated_request_ids", limit)
+        return [row["req_id"].hex() for row in rows]
 
     # What operators need ------------------------------------------------------------------------------------------
 
@@ -156,7 +144,7 @@ class PostgresLogReader:
         try:
             async with self._pool.acquire(timeout=READ_DEADLINE_S) as connection:
                 return await connection.fetch(self._queries[name], self._log_id, *values, timeout=READ_DEADLINE_S)
-        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError) as exc:
+        except (OSError, TimeoutError, InterfaceError, PostgresError) as exc:
             facts = {"query": name, "cause": type(exc).__name__}
             raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts=facts, retry_after_s=1) from exc
 
@@ -165,9 +153,3 @@ def _present(row: Any) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped
     if row is None:
         raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts={"missing_row": True}, retry_after_s=1)
     return row
-
-
-def _exactly(count: int, hashes: list[bytes]) -> list[bytes]:
-    if len(hashes) != count:
-        raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts={"missing_hashes": True}, retry_after_s=1)
-    return hashes

@@ -15,7 +15,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import asyncpg
+from asyncpg.exceptions import (
+    DataError,
+    IntegrityConstraintViolationError,
+    InterfaceError,
+    PostgresConnectionError,
+    PostgresError,
+)
 
 from gateway.audit.merkle import Frontier, HashRange
 from gateway.audit.ports import (
@@ -28,9 +34,10 @@ from gateway.audit.ports import (
     Rider,
     StoreFailed,
 )
+from gateway.postgres.pool import Connection
 from gateway.postgres.queries import Queries
 
-Connect = Callable[[], Awaitable[asyncpg.Connection]]
+Connect = Callable[[], Awaitable[Connection]]
 
 STATEMENT_DEADLINE_S: Final = 5.0
 """For everything before COMMIT. The head row is locked meanwhile, so it is short."""
@@ -38,7 +45,7 @@ NO_PARTITION: Final = "23514"
 """A row without a partition is reported as a check violation without a constraint's name."""
 CANCELLED_REPLICATION_WAIT: Final = "01000"
 
-_CONNECTION_LOST: Final = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, TimeoutError)
+_CONNECTION_LOST: Final = (OSError, InterfaceError, PostgresConnectionError, TimeoutError)
 
 
 class PostgresLogStore:
@@ -96,7 +103,7 @@ class PostgresLogStore:
             try:
                 async with asyncio.timeout(STATEMENT_DEADLINE_S):
                     self._session = await _Session.open(self._connect, self._queries)
-            except (*_CONNECTION_LOST, asyncpg.PostgresError) as exc:
+            except (*_CONNECTION_LOST, PostgresError) as exc:
                 raise StoreFailed(type(exc).__name__) from exc
         return self._session
 
@@ -109,7 +116,7 @@ class PostgresLogStore:
 class _Session:
     """One connection with its prepared statements, and the one place that names what asyncpg raises."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection: Final = connection
         self._statements: Final[dict[str, Any]] = {}
         self._replication_unsure = False
@@ -119,7 +126,16 @@ class _Session:
         connection = await connect()
         session = cls(connection)
         connection.add_log_listener(session._hear)
-        for name in ("lock_head", "admit", "append_batch", "append_tiles", "leaf_hashes", "tile_roots", "batch_at", "touch_head"):
+        for name in (
+            "lock_head",
+            "admit",
+            "append_batch",
+            "append_tiles",
+            "leaf_hashes",
+            "tile_roots",
+            "batch_at",
+            "touch_head",
+        ):
             session._statements[name] = await connection.prepare(queries[name])
         return session
 
@@ -154,7 +170,7 @@ class _Session:
         self._replication_unsure = False
         try:
             status = await self.connection.execute("COMMIT")
-        except (*_CONNECTION_LOST, asyncpg.PostgresError) as exc:
+        except (*_CONNECTION_LOST, PostgresError) as exc:
             raise CommitUnknown(type(exc).__name__) from exc
         if status != "COMMIT":  # an aborted transaction answers ROLLBACK
             raise StoreFailed(status)
@@ -169,7 +185,7 @@ class _Session:
         try:
             async with asyncio.timeout(STATEMENT_DEADLINE_S):
                 await self.connection.execute("ROLLBACK")
-        except (*_CONNECTION_LOST, asyncpg.PostgresError):
+        except (*_CONNECTION_LOST, PostgresError):
             self.terminate()
             return False
         return True
@@ -181,7 +197,7 @@ class _Session:
         try:
             async with asyncio.timeout(STATEMENT_DEADLINE_S):
                 await self.connection.close()
-        except (*_CONNECTION_LOST, asyncpg.PostgresError):
+        except (*_CONNECTION_LOST, PostgresError):
             self.terminate()
 
 
@@ -309,10 +325,11 @@ class _naming_failures:  # noqa: N801 - reads as a statement: `with _naming_fail
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None or isinstance(error, StoreFailed | BatchRefused):
             return
-        if isinstance(error, asyncpg.PostgresError):
-            missing_partition = error.sqlstate == NO_PARTITION and error.constraint_name is None
-            if isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError) and not missing_partition:
-                raise BatchRefused(error.sqlstate) from error
-            raise StoreFailed(error.sqlstate) from error
+        if isinstance(error, PostgresError):
+            details = error.as_dict()  # asyncpg sets these at run time, untyped
+            missing_partition = details.get("sqlstate") == NO_PARTITION and not details.get("constraint_name")
+            if isinstance(error, DataError | IntegrityConstraintViolationError) and not missing_partition:
+                raise BatchRefused(details.get("sqlstate")) from error
+            raise StoreFailed(details.get("sqlstate")) from error
         if isinstance(error, _CONNECTION_LOST):
             raise StoreFailed(type(error).__name__) from error

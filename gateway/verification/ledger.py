@@ -25,7 +25,9 @@ from gateway.verification.ports import Commit
 
 MAX_NOTED: Final = 1024
 """Credentials remembered for the rate of notes on replays; partners number in the hundreds."""
-_COMMIT_REASONS: Final = frozenset({Refusal.REPLAYED.value, Refusal.REVOKED.value})
+LOST_RACE: Final = "idempotency_race"
+"""Reason of a refusal after a commit that already burnt the call's one-time id."""
+_COMMIT_REASONS: Final = frozenset({Refusal.REPLAYED.value, Refusal.REVOKED.value, LOST_RACE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,9 @@ class Ledger:
         self._sealer: Final = sealer
         self._blind: Final = blind
         self._names: Final = names
-        self._noted: Final[dict[str, int]] = {}  # owned by the event loop's thread; credential -> second of its last note
+        self._noted: Final[
+            dict[str, int]
+        ] = {}  # owned by the event loop's thread; credential -> second of its last note
 
     async def record(self, call: Call, happening: Happening) -> Logged | Refused:
         """Commit one leaf for a call; return its receipt, or what the commit refused it for.
@@ -197,4 +201,4 @@ def raise_if_refused(outcome: Logged | Refused) -> Logged:
         case Refusal.REVOKED:
             raise GatewayError(ErrorKind.INVALID_TOKEN, reason=Refusal.REVOKED)
         case Refusal.IDEMPOTENCY_TAKEN:
-            raise GatewayError(ErrorKind.IDEMPOTENCY_IN_PROGRESS, retry_after_s=1)
+            raise GatewayError(ErrorKind.IDEMPOTENCY_IN_PROGRESS, reason=LOST_RACE, retry_after_s=1)

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from gateway.audit import tiles
-from gateway.base.errors import ErrorKind, GatewayError
+from gateway.audit.tiles import StoredTree, TileAddress
 from gateway.verification.ports import Archive
 
 
@@ -35,32 +34,26 @@ class LogFace:
 
     async def checkpoint(self) -> str:
         """Return the signed checkpoint of the present head."""
-        size, root = await self._archive.head()
-        if self._latest is None or self._latest[0] != size:
-            self._latest = (size, self._proofs.checkpoint(size, root))
+        head = await self._archive.head()
+        if self._latest is None or self._latest[0] != head.size:
+            self._latest = (head.size, self._proofs.checkpoint(head.size, head.root))
         return self._latest[1]
 
     async def tile(self, level: int, index: int, width: int) -> bytes:
         """Return ``width`` hashes of a tile (256: the full tile); ``NOT_FOUND`` where the log is not that large."""
-        size, _root = await self._archive.head()
-        if tiles.width_at(level, index, size) < width:
-            raise GatewayError(ErrorKind.NOT_FOUND)
-        return await tiles.read_tile(self._archive, level, index, width)
+        head = await self._archive.head()
+        return await StoredTree(self._archive, head.size).tile(TileAddress(level=level, index=index, width=width))
 
     async def inclusion(self, index: int, size: int | None) -> str:
         """Return the tlog-proof of one leaf in the tree of ``size`` leaves, by default the present head."""
-        present, root = await self._archive.head()
-        wanted = present if size is None else size
-        if not 0 <= index < wanted <= present:
-            raise GatewayError(ErrorKind.NOT_FOUND)
-        if wanted != present:
-            root = await tiles.root_at(self._archive, wanted)
-        path = await tiles.inclusion_proof(self._archive, index, wanted)
+        head = await self._archive.head()
+        tree = StoredTree(self._archive, head.size)
+        wanted = head.size if size is None else size
+        path = await tree.inclusion(index, wanted)
+        root = head.root if wanted == head.size else await tree.root(wanted)
         return self._proofs.render(index, wanted, root, path)
 
     async def consistency(self, old: int, new: int) -> Sequence[bytes]:
         """Return the hashes that prove the tree of ``old`` leaves to be a prefix of the tree of ``new`` (RFC 9162 2.1.4)."""
-        present, _root = await self._archive.head()
-        if not 0 < old <= new <= present:
-            raise GatewayError(ErrorKind.NOT_FOUND)
-        return await tiles.consistency_proof(self._archive, old, new)
+        head = await self._archive.head()
+        return await StoredTree(self._archive, head.size).consistency(old, new)

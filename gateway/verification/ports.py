@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.audit.ports import Committed, PendingEntry, Refused
-from gateway.audit.readers import TileReader
+from gateway.audit.readers import StoredHead, TileReader
 from gateway.base.clock import Millis
 
 
@@ -55,6 +55,6 @@ class Archive(TileReader, Protocol):
         """Return what an idempotency key was used for since an instant."""
         ...
 
-    async def head(self) -> tuple[int, bytes]:
-        """Return size and root of the log's head."""
+    async def head(self) -> StoredHead:
+        """Return the log's head."""
         ...

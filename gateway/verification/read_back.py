@@ -12,7 +12,7 @@ from typing import Final
 from gateway.audit.entry import LeafKind, decode_leaf
 from gateway.audit.merkle import leaf_hash
 from gateway.audit.receipt import build_receipt, opening_keys
-from gateway.audit.tiles import inclusion_proof
+from gateway.audit.tiles import StoredTree
 from gateway.base.canonical import canonical_json, parse_json_object
 from gateway.base.crypto import sha256
 from gateway.base.errors import ErrorKind, GatewayError
@@ -84,7 +84,7 @@ class ReadBack:
         if archived.salt is None:
             raise GatewayError(ErrorKind.NOT_FOUND, facts={"erased": True})
         keys = opening_keys(decode_leaf(archived.leaf), archived.salt)
-        path = await inclusion_proof(self._archive, archived.leaf_index, archived.tree_size)
+        path = await StoredTree(self._archive, archived.tree_size).inclusion(archived.leaf_index, archived.tree_size)
         proof = self._proofs.render(archived.leaf_index, archived.tree_size, archived.root, path)
         return build_receipt(archived.leaf, keys, proof)
 

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.audit.entry import LeafKind
-from gateway.audit.ports import IdempotencyClaim, Refusal
+from gateway.audit.ports import IdempotencyClaim, Refusal, Refused
 from gateway.base.canonical import canonical_json
 from gateway.base.clock import DAY_MS, Clock, Millis
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.ids import new_id
-from gateway.credit.answer import Answer, Asked, decide_answer
+from gateway.credit.answer import Answer, Asked, decide_answer, decide_candidates
 from gateway.credit.catalogue import Catalogue
 from gateway.credit.identifiers import name_key
 from gateway.credit.ports import CreditReplica
 from gateway.verification.call import Call
-from gateway.verification.ledger import Happening, Ledger, raise_if_refused
+from gateway.verification.ledger import LOST_RACE, Happening, Ledger, raise_if_refused
 from gateway.verification.ports import Archive
 from gateway.verification.question import Question
 from gateway.verification.read_back import Proven, ReadBack
@@ -42,7 +42,9 @@ class Knowledge:
 class Verify:
     """Answers one question. Calling it is the whole interface."""
 
-    def __init__(self, knowledge: Knowledge, ledger: Ledger, archive: Archive, read_back: ReadBack, clock: Clock) -> None:
+    def __init__(
+        self, knowledge: Knowledge, ledger: Ledger, archive: Archive, read_back: ReadBack, clock: Clock
+    ) -> None:
         self._knowledge: Final = knowledge
         self._ledger: Final = ledger
         self._archive: Final = archive
@@ -50,7 +52,7 @@ class Verify:
         self._clock: Final = clock
 
     async def __call__(self, call: Call, question: Question) -> Proven:
-        """Answer, in these steps:
+        """Answer a question or refuse it.
 
         1. Refuse a purpose that the partner's agreement does not name.
         2. With an idempotency key seen before: the earlier answer, or a refusal if the body differs.
@@ -66,13 +68,14 @@ class Verify:
         if question.purpose not in call.purposes:
             raise GatewayError(ErrorKind.PURPOSE_NOT_ALLOWED)
         # 2
-        claim = _claim(call, question)
+        verification_id = new_id("ver", call.received_ms)
+        claim = _claim(call, question, verification_id)
         if claim is not None:
             earlier = await self._earlier(call, claim)
             if earlier is not None:
                 return earlier
         # 3
-        answer = await self._answer(call, question)
+        answer = await self._answer(verification_id, question)
         answer_json = canonical_json(answer)
         # 4
         logged = await self._ledger.record(
@@ -86,26 +89,36 @@ class Verify:
                 subject=question.uscc,
                 args=question.canonical_body,
                 answer=answer_json,
-                verification_id=answer.id,
+                verification_id=verification_id,
                 idempotency=claim,
             ),
         )
-        if logged is Refusal.IDEMPOTENCY_TAKEN and claim is not None:
+        if claim is not None and isinstance(logged, Refused) and logged.reason is Refusal.IDEMPOTENCY_TAKEN:
             return await self._lost_the_race(call, claim)
         # 5
         receipt = raise_if_refused(logged).receipt_json
-        return Proven(answer.id, answer_json, receipt, replayed=False, outcome=answer.outcome)
+        return Proven(verification_id, answer_json, receipt, replayed=False, outcome=answer.outcome)
 
-    async def _answer(self, call: Call, question: Question) -> Answer:
+    async def _answer(self, verification_id: str, question: Question) -> Answer:
         knowledge = self._knowledge
-        now = self._clock.now_ms()
-        identifier = new_id("ver", call.received_ms)
         if question.uscc is None:
             candidates = await knowledge.replica.candidates(name_key(question.name or ""), MAX_CANDIDATES)
-            raise NotImplementedError(candidates, identifier)
+            return decide_candidates(
+                candidates,
+                knowledge.catalogue,
+                verification_id=verification_id,
+                at=self._clock.now_ms(),
+                max_stale_ms=knowledge.max_stale_ms,
+            )
         facts = await knowledge.replica.look_up(question.uscc)
-        asked = Asked(uscc=question.uscc, name=question.name)
-        return decide_answer(asked, facts, knowledge.catalogue, at=now, max_stale_ms=knowledge.max_stale_ms)
+        return decide_answer(
+            Asked(uscc=question.uscc, name=question.name),
+            facts,
+            knowledge.catalogue,
+            verification_id=verification_id,
+            at=self._clock.now_ms(),
+            max_stale_ms=knowledge.max_stale_ms,
+        )
 
     async def _earlier(self, call: Call, claim: IdempotencyClaim) -> Proven | None:
         since = Millis(call.received_ms - IDEMPOTENCY_LIFETIME_MS)
@@ -121,13 +134,13 @@ class Verify:
         since = Millis(call.received_ms - IDEMPOTENCY_LIFETIME_MS)
         kept = await self._archive.kept(call.partner_id, call.operation, claim.key_hash, since)
         if kept is None:
-            raise GatewayError(ErrorKind.IDEMPOTENCY_IN_PROGRESS, retry_after_s=1)
+            raise GatewayError(ErrorKind.IDEMPOTENCY_IN_PROGRESS, reason=LOST_RACE, retry_after_s=1)
         if kept.body_hash != claim.body_hash:
-            raise GatewayError(ErrorKind.IDEMPOTENCY_KEY_REUSED, reason="idempotency_key_reused_in_race")
+            raise GatewayError(ErrorKind.IDEMPOTENCY_KEY_REUSED, reason=LOST_RACE)
         return await self._read_back.answer(call, kept.verification_id, claim_used=False)
 
 
-def _claim(call: Call, question: Question) -> IdempotencyClaim | None:
+def _claim(call: Call, question: Question, verification_id: str) -> IdempotencyClaim | None:
     if question.idempotency_key is None:
         return None
     return IdempotencyClaim(
@@ -135,6 +148,6 @@ def _claim(call: Call, question: Question) -> IdempotencyClaim | None:
         operation=call.operation,
         key_hash=hashlib.sha256(question.idempotency_key.encode()).digest(),
         body_hash=hashlib.sha256(question.canonical_body).digest(),
-        verification_id="",
+        verification_id=verification_id,
         created_ms=call.received_ms,
     )

@@ -41,19 +41,26 @@ class Metrics:
         self._append: Final = Histogram(
             "gateway_audit_append_duration_seconds", "Time of one audit commit", buckets=_LATENCY_BUCKETS
         )
-        self._batch: Final = Histogram("gateway_audit_batch_entries", "Leaves in one audit commit", buckets=_BATCH_BUCKETS)
+        self._batch: Final = Histogram(
+            "gateway_audit_batch_entries", "Leaves in one audit commit", buckets=_BATCH_BUCKETS
+        )
         self._append_failures: Final = Counter(
             "gateway_audit_append_failures", "Attempts of the audit commit that failed", ["reason"]
         )
         self._feed_versions: Final = Counter("gateway_feed_versions_applied", "Versions of the feed applied", ["kind"])
         self._feed_records: Final = Counter("gateway_feed_records_applied", "Lines of the feed applied")
         self._feed_refused: Final = Counter("gateway_feed_refused", "Versions or heads of the feed refused", ["reason"])
-        self._feed_unreachable: Final = Counter("gateway_feed_unreachable", "Attempts to reach the feed that failed", ["reason"])
+        self._feed_unreachable: Final = Counter(
+            "gateway_feed_unreachable", "Attempts to reach the feed that failed", ["reason"]
+        )
         self._quarantined: Final = Gauge(
             "gateway_feed_quarantined_lines", "Lines in quarantine", multiprocess_mode="mostrecent"
         )
         self._as_of: Final = Gauge(
-            "gateway_source_as_of_timestamp_seconds", "The instant the feed's facts are true for", ["source"], multiprocess_mode="mostrecent"
+            "gateway_source_as_of_timestamp_seconds",
+            "The instant the feed's facts are true for",
+            ["source"],
+            multiprocess_mode="mostrecent",
         )
         # Labelled children are looked up once: `labels` takes a lock and builds a tuple each time.
         self._duration_child = lru_cache(maxsize=512)(self._duration.labels)

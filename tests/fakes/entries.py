@@ -39,7 +39,11 @@ def make_signer() -> CheckpointSigner:
 
 
 def make_entry(
-    *, claim: bytes | None = None, credential: str | None = None, idempotency: str | None = None, number: int | None = None
+    *,
+    claim: bytes | None = None,
+    credential: str | None = None,
+    idempotency: str | None = None,
+    number: int | None = None,
 ) -> PendingEntry:
     leaf = b'{"n":%d}' % (next(_numbers) if number is None else number)
     digest = claim if claim is not None else hashlib.sha256(leaf + b"claim").digest()[:16]

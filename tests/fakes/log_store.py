@@ -73,7 +73,9 @@ class _Transaction:
         self._store.before("admit")
         self._admitted = True
         live = frozenset(
-            entry.credential for entry in entries if entry.credential is not None and entry.credential in self._store.live
+            entry.credential
+            for entry in entries
+            if entry.credential is not None and entry.credential in self._store.live
         )
         claimed: set[bytes] = set()
         for claim in (claim for entry in entries for claim in entry.claims):

@@ -22,7 +22,9 @@ START_SIZES = (0, 3, 254, 255, 256)
 def assert_sound(store: MemoryLogStore, answered: list[tuple[PendingEntry, Committed]]) -> None:
     """Re-derive the whole log from the stored leaves, and check each answer that was given against it."""
     hashes = [entry.leaf_hash for entry in store.entries]
-    roots = {0: EMPTY_FRONTIER.root} | {size: grow(EMPTY_FRONTIER, hashes[:size]).root for size, _ in store.batches if size}
+    roots = {0: EMPTY_FRONTIER.root} | {
+        size: grow(EMPTY_FRONTIER, hashes[:size]).root for size, _ in store.batches if size
+    }
     assert dict(store.batches) == roots
     assert len({entry.leaf for entry in store.entries}) == len(store.entries)
     for entry, outcome in answered:

@@ -144,10 +144,9 @@ WHERE log_id = $1 AND level = $2 AND idx >= $3
 ORDER BY idx
 LIMIT $4;
 
--- name: duplicate_claims
--- Count one-time ids that stand under more than one day: none, if the day always came from the signed proof.
-SELECT count(*) AS duplicates
-FROM (SELECT req_id FROM audit.request WHERE log_id = $1 GROUP BY req_id HAVING count(*) > 1) AS twice;
+-- name: repeated_request_ids
+-- One-time ids that stand under more than one day: none, if the day always came from the signed proof.
+SELECT req_id FROM audit.request WHERE log_id = $1 GROUP BY req_id HAVING count(*) > 1 LIMIT $2;
 
 -- name: recent_entries
 -- The latest leaves, newest first, for operators.
