@@ -92,7 +92,7 @@ class DayView:
     _rule_memo: dict[tuple[RuleSubject, str, Tier, Area | None], RepairRule | None] = field(default_factory=dict)
     _type_memo: dict[str, TierFinding] = field(default_factory=dict)
     _family_memo: dict[str, str] = field(default_factory=dict)
-    flag_memo: dict[tuple[str, Tier, str], Any] = field(default_factory=dict)
+    flag_memo: dict[tuple[str, str, str], object] = field(default_factory=dict)
     """What ``flags`` derives from rows alone, by row and tier; bounded by the number of rows."""
 
     def rule_at(self, subject: RuleSubject, family: str, tier: Tier, area: Area | None = None) -> RepairRule | None:

@@ -149,7 +149,11 @@ class ListMeasure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ListRow(NamedRow, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A dishonesty list. ``tier`` is the heaviest of ``tiers``; an entry may name a lighter one of them."""
+    """A dishonesty list.
+
+    ``tier`` is the heaviest of ``tiers``; an entry may name a lighter one. ``publication_basis``: why entries are published
+    although minor. ``window``: removal is applied for through the single window of the procedure row.
+    """
 
     authority: Named
     subjects: tuple[str, ...]
@@ -163,6 +167,7 @@ class ListRow(NamedRow, frozen=True, kw_only=True, forbid_unknown_fields=True):
     repair_after_months: Months | None
     end_condition: Bilingual
     exit: Bilingual
+    window: bool
     publication_basis: str
     sectors: tuple[str, ...]
     as_stated: dict[str, str]

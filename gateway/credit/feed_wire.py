@@ -47,32 +47,25 @@ class LifecycleLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PenaltyLine(LifecycleLine, frozen=True, kw_only=True):
-    """A penalty as it arrives. Of two spellings of one field the one of 2021 counts; if both are sent they must agree."""
+    """A penalty as it arrives, its fields in the spelling of 2021 (see ``OLD_SPELLINGS``)."""
 
     CF_XDR_MC: Word = ""
     CF_XDR_LB: Word | None = None
     CF_XDR_SHXYM: Code | None = None
     CF_XDR_GSZC: Code | None = None
-    CF_XDR_GSDJ: Code | None = None
     CF_XDR_ZZJG: Code | None = None
-    CF_XDR_ZDM: Code | None = None
     CF_WSH: Word = ""
     CF_WFXW: Text | None = None
     CF_YJ: Text | None = None
     CF_CFLB: Word | None = None
-    CF_CFLB1: Word | None = None
-    CF_CFLB2: Word | None = None
     CF_NR: Text | None = None
-    CF_JG: Text | None = None
     CF_NR_FK: Amount | None = None
     CF_NR_WFFF: Amount | None = None
     CF_NR_ZKDX: Word | None = None
     CF_JDRQ: Day = ""
     CF_QX: Day | None = None
-    CF_YXQ: Day | None = None
     CF_GSJZQ: Day | None = None
     CF_CFJG: Word | None = None
-    CF_XZJG: Word | None = None
     CF_CFJGDM: Code | None = None
     CF_SJLY: Word | None = None
     CF_SJLYDM: Code | None = None
@@ -109,6 +102,17 @@ class EntryLine(LifecycleLine, frozen=True, kw_only=True):
     removal_reason: RemovalReason | None = None
     person: PersonLine | None = None
 
+
+OLD_SPELLINGS: Final = {
+    "CF_XDR_GSDJ": "CF_XDR_GSZC",
+    "CF_XDR_ZDM": "CF_XDR_ZZJG",
+    "CF_CFLB1": "CF_CFLB",
+    "CF_CFLB2": "CF_CFLB",
+    "CF_JG": "CF_NR",
+    "CF_YXQ": "CF_QX",
+    "CF_XZJG": "CF_CFJG",
+}
+"""Spellings before 2021 and the one they are read as."""
 
 ENVELOPE: Final = frozenset({"op", "kind", "id", "secrecy", "BZ"})
 DROPPED: Final = frozenset({"legal_representative"})
