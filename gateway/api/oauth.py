@@ -1,0 +1,139 @@
+"""The OAuth routes: tokens, our public keys, and the metadata by which a client finds both.
+
+For: HTTP around ``gateway.identity.token_grant``. Errors here are OAuth errors, not problem documents, whatever went wrong.
+Source: RFC 6749 sections 5.1 and 5.2; RFC 8414; RFC 7517; RFC 9449 section 8. Statements A10, E4, K4 and rows B05 to B07.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from gateway.api.needs import Needs
+from gateway.base.errors import ErrorKind, GatewayError
+from gateway.identity.authorization import render_challenge
+from gateway.identity.metadata import DOCUMENT_MAX_AGE_S, JWKS_PATH, TOKEN_PATH, entity_tag, metadata_paths
+from gateway.identity.oauth import DESCRIPTIONS, OAuthCode, OAuthError
+from gateway.identity.token_grant import TokenRequest
+from gateway.web.body import read_body, undo_coding
+from gateway.web.exchange import Exchange, Handler, Reply, Route
+from gateway.web.form import parse_form
+from gateway.web.problem import DEFAULT_RETRY_S, status_of
+
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_LEGACY_NO_CACHE: Final = ("Pragma", "no-cache")
+
+
+class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The successful answer (RFC 6749 section 5.1)."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    scope: str
+
+
+class OAuthErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The error answer (RFC 6749 section 5.2). ``request_id`` is our extension."""
+
+    error: str
+    error_description: str
+    request_id: str
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class OAuthRoutes:
+    """The handlers, around the needs they share."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._needs: Final = needs
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the routes; the metadata also under the path of an issuer that has one (RFC 8414 section 3.1)."""
+        metadata = _document(self._needs.metadata)
+        return (
+            Route(method="POST", template=TOKEN_PATH, handler=self.token, render_refusal=render_oauth_refusal),
+            Route(method="GET", template=JWKS_PATH, handler=_document(self._needs.jwks)),
+            *(Route(method="GET", template=path, handler=metadata) for path in metadata_paths(self._needs.issuer)),
+        )
+
+    async def token(self, exchange: Exchange) -> Reply:
+        """Serve ``POST /oauth2/token``."""
+        needs = self._needs
+        request = exchange.request
+        raw = await read_body(exchange, FORM_TYPE, needs.body_limits)
+        parameters = parse_form(undo_coding(exchange, raw, needs.body_limits))
+        dpop = request.headers.getall("DPoP", [])
+        proof = dpop[0] if dpop else ""
+        try:
+            granted = await needs.grant_token(
+                TokenRequest(
+                    request_id=exchange.request_id,
+                    request_hash=hashlib.sha256(proof.encode("ascii") + b"\0" + raw).digest(),
+                    path=exchange.path,
+                    has_query="?" in request.raw_path,
+                    parameters=parameters,
+                    authorization=request.headers.getall("Authorization", []),
+                    dpop=dpop,
+                )
+            )
+        except OAuthError as exc:
+            exchange.reason = exc.reason
+            return self._refuse(exchange, exc)
+        exchange.outcome = "granted"
+        body = TokenAnswer(
+            access_token=granted.access_token,
+            token_type=granted.token_type,
+            expires_in=granted.expires_in,
+            scope=granted.scope,
+        )
+        headers = () if granted.dpop_nonce is None else (("DPoP-Nonce", granted.dpop_nonce),)
+        return Reply(status=200, body=_ENCODER.encode(body), headers=(_LEGACY_NO_CACHE, *headers))
+
+    def _refuse(self, exchange: Exchange, refusal: OAuthError) -> Reply:
+        headers: tuple[tuple[str, str], ...] = (_LEGACY_NO_CACHE,)
+        challenge = render_challenge(ErrorKind.UNAUTHENTICATED)
+        if refusal.status == 401 and challenge is not None:  # noqa: PLR2004 - RFC 9110 section 15.5.2 asks for one
+            headers = (*headers, ("WWW-Authenticate", challenge))
+        nonce = self._needs.grant_token.fresh_nonce() if refusal.dpop_nonce else None
+        if nonce is not None:
+            headers = (*headers, ("DPoP-Nonce", nonce))
+        return _error(exchange, refusal.status, refusal.error, refusal.description, headers)
+
+
+def render_oauth_refusal(exchange: Exchange, refusal: GatewayError) -> Reply:
+    """Return what the HTTP kit refused as an OAuth error: same statuses, ``error`` from the registry of codes."""
+    status = status_of(refusal.kind)
+    headers: tuple[tuple[str, str], ...] = (_LEGACY_NO_CACHE,)
+    if refusal.kind in {ErrorKind.OVERLOADED, ErrorKind.STORE_UNAVAILABLE}:
+        headers = (*headers, ("Retry-After", str(refusal.retry_after_s or DEFAULT_RETRY_S)))
+        return _error(exchange, status, "temporarily_unavailable", "Try again later.", headers)
+    if refusal.kind is ErrorKind.INTERNAL:
+        return _error(exchange, status, "server_error", "Something went wrong inside the server.", headers)
+    return _error(exchange, status, OAuthCode.INVALID_REQUEST.value, DESCRIPTIONS[OAuthCode.INVALID_REQUEST], headers)
+
+
+def _error(
+    exchange: Exchange, status: int, error: str, description: str, headers: tuple[tuple[str, str], ...]
+) -> Reply:
+    body = OAuthErrorAnswer(error=error, error_description=description, request_id=exchange.request_id)
+    return Reply(status=status, body=_ENCODER.encode(body), headers=headers)
+
+
+def _document(document: bytes) -> Handler:
+    """Return a handler that serves a document which does not change while the process lives."""
+    tag = entity_tag(document)
+    headers = (("ETag", tag),)
+    cache = f"public, max-age={DOCUMENT_MAX_AGE_S}"
+    fresh = Reply(status=200, body=document, cache_control=cache, headers=headers)
+    unchanged = Reply(status=304, body=b"", cache_control=cache, headers=headers)
+
+    async def serve(exchange: Exchange) -> Reply:
+        known = exchange.request.headers.get("If-None-Match", "")
+        return unchanged if tag in {one.strip().removeprefix("W/") for one in known.split(",")} else fresh
+
+    return serve

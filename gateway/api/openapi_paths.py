@@ -1,0 +1,204 @@
+"""What the types do not say about the routes: which parameters they take and which statuses they answer.
+
+For: ``gateway.api.openapi``. A test walks the route table and this one side by side.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.api.openapi_parts import (
+    FORM_TYPE,
+    JSON_TYPE,
+    MAX_JWT_CHARS,
+    NONCE,
+    TEXT_TYPE,
+    Json,
+    content,
+    header,
+    number,
+    ok,
+    operation,
+    ref,
+    refusals,
+    unchanging,
+)
+
+_EXAMPLE_QUESTION: Final[Json] = {
+    "subject": {"uscc": "919900000000000192"},
+    "purpose": "onboarding",
+    "business_ref": "C-2026-118",
+    "relation": "signed_merchant",
+}
+
+_PROTECTED: Final[Json] = {"security": [{"dpop": []}]}
+_READ_PARAMETERS: Final = [ref("parameters", "VerificationId"), ref("parameters", "DPoP")]
+
+
+def _partner_paths() -> Json:
+    answer = content(JSON_TYPE, ref("schemas", "VerificationAnswer"))
+    receipt = content(JSON_TYPE, ref("schemas", "Receipt"))
+    question = {"schema": ref("schemas", "VerificationRequest"), "example": _EXAMPLE_QUESTION}
+    replayed = {"Idempotent-Replayed": header("`true` if this is an earlier answer, given again."), **NONCE}
+    return {
+        "/v1/verifications": {
+            "post": operation(
+                "verify",
+                "verifications",
+                "查询一个商户或参与方 / Verify one merchant or participant",
+                {
+                    **ok("The answer, on record before it left.", answer, replayed),
+                    **refusals("401", "403", "409", "413", "415", "422"),
+                },
+                parameters=[ref("parameters", "DPoP"), ref("parameters", "IdempotencyKey")],
+                requestBody={"required": True, "content": {JSON_TYPE: question}},
+                **_PROTECTED,
+            )
+        },
+        "/v1/verifications/{id}": {
+            "get": operation(
+                "readVerification",
+                "verifications",
+                "再次读取答复 / Read an answer again",
+                {**ok("The same answer.", answer, NONCE), **refusals("401", "403", "404")},
+                parameters=_READ_PARAMETERS,
+                **_PROTECTED,
+            )
+        },
+        "/v1/verifications/{id}/receipt": {
+            "get": operation(
+                "readReceipt",
+                "verifications",
+                "读取回执 / Read the receipt",
+                {**ok("The receipt.", receipt, NONCE), **refusals("401", "403", "404")},
+                parameters=_READ_PARAMETERS,
+                **_PROTECTED,
+            )
+        },
+    }
+
+
+def _oauth_paths() -> Json:
+    jwt: Json = {"type": "string", "minLength": 1, "maxLength": MAX_JWT_CHARS}
+    form: Json = {
+        "type": "object",
+        "required": ["grant_type", "client_assertion_type", "client_assertion"],
+        "properties": {
+            "grant_type": {"const": "client_credentials"},
+            "client_assertion_type": {"const": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+            "client_assertion": jwt,
+            "client_id": {"type": "string", "minLength": 1, "maxLength": 63},
+            "scope": {"type": "string", "const": "verifications"},
+        },
+    }
+    errors = refusals("401", "413", "415", schema="OAuthErrorAnswer", media_type=JSON_TYPE)
+    errors["405"] = refusals()["405"]
+    return {
+        "/oauth2/token": {
+            "post": operation(
+                "token",
+                "oauth",
+                "申请令牌 / Get a token",
+                {**ok("The token.", content(JSON_TYPE, ref("schemas", "TokenAnswer")), NONCE), **errors},
+                parameters=[ref("parameters", "DPoP")],
+                requestBody={"required": True, "content": {FORM_TYPE: {"schema": form}}},
+            )
+        },
+        "/oauth2/jwks": {"get": unchanging("jwks", "oauth", "网关公钥 / Our public keys")},
+        "/.well-known/oauth-authorization-server": {
+            "get": unchanging("metadata", "oauth", "授权服务器元数据 / RFC 8414")
+        },
+    }
+
+
+def _log_paths() -> Json:
+    text = content(TEXT_TYPE, {"type": "string"})
+    tile = content("application/octet-stream", {"type": "string", "contentMediaType": "application/octet-stream"})
+    proof = content(JSON_TYPE, ref("schemas", "ConsistencyProof"))
+    tile_path: Json = {"type": "string", "maxLength": 200, "pattern": r"^[0-9]{1,2}/(x[0-9]{3}/){0,6}[0-9]{3}$"}
+    return {
+        "/v1/log/checkpoint": {
+            "get": operation(
+                "checkpoint",
+                "log",
+                "签名检查点 / Signed checkpoint",
+                {**ok("c2sp.org/tlog-checkpoint", text), **refusals()},
+            )
+        },
+        "/v1/log/tile/{path}": {
+            "get": operation(
+                "tile",
+                "log",
+                "哈希块 / Tile (c2sp.org/tlog-tiles); `path` contains slashes",
+                {**ok("32 bytes for each hash.", tile), **refusals("404")},
+                parameters=[{"name": "path", "in": "path", "required": True, "schema": tile_path, "example": "0/000"}],
+            )
+        },
+        "/v1/log/proofs/inclusion": {
+            "get": operation(
+                "inclusionProof",
+                "log",
+                "包含证明 / Inclusion proof",
+                {**ok("c2sp.org/tlog-proof@v1", text), **refusals("404")},
+                parameters=[number("index", required=True), number("size", required=False)],
+            )
+        },
+        "/v1/log/proofs/consistency": {
+            "get": operation(
+                "consistencyProof",
+                "log",
+                "一致性证明 / Consistency proof",
+                {**ok("RFC 9162 section 2.1.4", proof), **refusals("404")},
+                parameters=[number("from", required=True), number("to", required=True)],
+            )
+        },
+    }
+
+
+def _public_paths() -> Json:
+    status = content(JSON_TYPE, ref("schemas", "ServiceStatus"))
+    pages = {"type": "object", "properties": {"errors": {"type": "array", "items": ref("schemas", "ErrorPage")}}}
+    code: Json = {"type": "string", "pattern": "^[a-z_]+$", "maxLength": 64}
+    return {
+        "/": {
+            "get": operation(
+                "pointer",
+                "service",
+                "入口 / Where to begin",
+                {**ok("Where to begin.", content(JSON_TYPE, ref("schemas", "Pointer"))), **refusals()},
+            )
+        },
+        "/v1/status": {
+            "get": operation(
+                "status",
+                "service",
+                "数据新鲜度 / How fresh the source is",
+                {**ok("The state.", status), **refusals()},
+            )
+        },
+        "/v1/openapi.json": {"get": unchanging("openapi", "service", "本文档 / This document")},
+        "/docs/errors": {
+            "get": operation(
+                "errorPages",
+                "docs",
+                "错误码列表 / All error codes",
+                {**ok("All codes.", content(JSON_TYPE, pages)), **refusals()},
+            )
+        },
+        "/docs/errors/{code}": {
+            "get": operation(
+                "errorPage",
+                "docs",
+                "错误码说明 / One error code",
+                {**ok("The code.", content(JSON_TYPE, ref("schemas", "ErrorPage"))), **refusals("404")},
+                parameters=[
+                    {"name": "code", "in": "path", "required": True, "schema": code, "example": "validation_failed"}
+                ],
+            )
+        },
+    }
+
+
+def paths() -> Json:
+    """Return the ``paths`` object."""
+    return {**_partner_paths(), **_oauth_paths(), **_log_paths(), **_public_paths()}

@@ -1,0 +1,97 @@
+"""From a reply to the bytes on the socket. HOT: once for every request.
+
+For: status line, the header fields every answer has, and one single write. aiohttp's own response is not used because it cannot
+leave out the ``Server`` field without another hook, and because building its header map costs more than all of this module
+(measured: 11 of 26 microseconds of a bare request).
+Source: RFC 9110, RFC 9112; RFC 6797 (HSTS); CSP level 3; Fetch (nosniff).
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiohttp.abc import AbstractStreamWriter
+
+    from gateway.base.clock import Millis
+    from gateway.web.exchange import Reply
+
+HSTS_MAX_AGE_S: Final = 31_536_000
+_SAFE_VALUE: Final = re.compile(r"[\x20-\x7e]*", re.ASCII)
+_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\nDate: " for status in HTTPStatus}
+_NO_CONTENT: Final = frozenset({204, 304})
+
+
+class AnswerWriter:
+    """Renders replies. ``secure`` says that the public address is https, so that browsers shall never use http again."""
+
+    def __init__(self, *, secure: bool, version: str) -> None:
+        fields = [
+            ("X-Content-Type-Options", "nosniff"),
+            ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Gateway-Version", version),
+        ]
+        if secure:
+            fields.append(("Strict-Transport-Security", f"max-age={HSTS_MAX_AGE_S}; includeSubDomains"))
+        self._fixed: Final = "".join(f"{name}: {value}\r\n" for name, value in fields)
+        self._second = -1  # owned by the event loop's thread, as is _date: the Date of the present second
+        self._date = ""
+
+    def render(  # noqa: PLR0913 - the parts of an answer, each named
+        self,
+        reply: Reply,
+        *,
+        request_id: str,
+        now: Millis,
+        extra: Iterable[tuple[str, str]] = (),
+        connection: str | None,
+        head_only: bool = False,
+    ) -> bytes:
+        """Return the complete answer. ``ValueError`` for a header value that could split the answer."""
+        second = now // 1000
+        if second != self._second:
+            self._second = second
+            self._date = formatdate(second, usegmt=True) + "\r\n" + self._fixed
+        head = (
+            f"{_STATUS_LINES[reply.status]}{self._date}Request-Id: {request_id}\r\n"
+            f"Cache-Control: {reply.cache_control}\r\n"
+        )
+        if connection is not None:
+            head += f"Connection: {connection}\r\n"
+        for name, value in (*reply.headers, *extra):
+            if _SAFE_VALUE.fullmatch(value) is None:
+                msg = f"unsafe value for {name}"
+                raise ValueError(msg)
+            head += f"{name}: {value}\r\n"
+        if reply.status in _NO_CONTENT:
+            return f"{head}\r\n".encode("ascii")
+        head += f"Content-Type: {reply.content_type}\r\nContent-Length: {len(reply.body)}\r\n\r\n"
+        return head.encode("ascii") if head_only else head.encode("ascii") + reply.body
+
+
+class WireAnswer(web.StreamResponse):
+    """Bytes that are the whole answer, in the form that aiohttp's protocol takes from a handler."""
+
+    def __init__(self, status: int, wire: bytes, *, keep_alive: bool) -> None:
+        super().__init__(status=status)
+        self.wire: Final = wire
+        self._keep_alive = keep_alive
+        self._writer: AbstractStreamWriter | None = None
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Note where to write; nothing leaves before ``write_eof``."""
+        self._writer = request.writer
+        return self._writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write everything at once; wait while the client reads too slowly."""
+        if self._writer is not None:
+            await self._writer.write_eof(self.wire + data if data else self.wire)

@@ -1,0 +1,242 @@
+"""What happens to every request, once, before and after its handler. HOT.
+
+For: the request id, the deadline, the guard against requests that must not reach a handler, the one error boundary, the one log
+line and the metrics of a request. One layer instead of a chain: each layer of aiohttp middleware costs a coroutine.
+Not for: knowing who asks (``gateway.web.authenticate``) or what an answer means.
+Source: RFC 9110 sections 7.2 and 7.4 (Host, 421), RFC 9112 section 3.2 (request target); W3C Trace Context level 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from enum import Enum
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, Protocol
+
+from gateway.base.errors import ErrorKind, GatewayError
+from gateway.base.ids import new_id
+from gateway.base.messages import Lang
+from gateway.web.answer import AnswerWriter, WireAnswer
+from gateway.web.exchange import Exchange, Reply
+
+if TYPE_CHECKING:
+    from aiohttp.web import BaseRequest
+
+    from gateway.base.clock import Clock
+    from gateway.web.activity import Activity
+    from gateway.web.problem import ProblemRenderer
+    from gateway.web.routes import RouteTable
+
+OVERLOAD_RETRY_S: Final = 1
+_HOST: Final = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII
+)
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_HTTP_1_1: Final = (1, 1)
+
+
+class AnyHost(Enum):
+    """The server answers under whatever name it is called by: the admin port, which probes reach by address."""
+
+    ANY = "any"
+
+
+class HttpMetrics(Protocol):
+    """What the middleware counts. Called on the event loop; must not fail or block.
+
+    ``route`` is a template of ours or ``unmatched``, ``method`` one of the parser's fixed list, ``code`` an ``ErrorKind``: labels that a
+    stranger cannot invent.
+    """
+
+    def request_started(self) -> None:
+        """Count one more request in flight."""
+        ...
+
+    def request_finished(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one request less in flight, and how it went."""
+        ...
+
+    def refused(self, code: str) -> None:
+        """Count one refusal."""
+        ...
+
+
+class RequestLog(Protocol):
+    """A structlog logger, or a list in a test."""
+
+    def info(self, event: str, **fields: object) -> object:
+        """Write one line."""
+        ...
+
+    def error(self, event: str, **fields: object) -> object:
+        """Write one line that someone must see now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontPolicy:
+    """What the middleware enforces.
+
+    ``hosts`` are the accepted values of ``Host`` in lower case, with port where it is not the scheme's own. ``deadline_s`` bounds
+    one handler, everything it waits for included. ``max_in_flight`` requests are served at once; further ones are refused at once.
+    """
+
+    hosts: frozenset[str] | AnyHost
+    deadline_s: float
+    max_in_flight: int
+
+
+class Front:
+    """The request handler of a server: everything a stranger sends comes through here."""
+
+    def __init__(  # noqa: PLR0913 - the one place where the kit's parts meet
+        self,
+        *,
+        routes: RouteTable,
+        policy: FrontPolicy,
+        writer: AnswerWriter,
+        problems: ProblemRenderer,
+        activity: Activity,
+        clock: Clock,
+        log: RequestLog,
+        metrics: HttpMetrics,
+    ) -> None:
+        self._routes: Final = routes
+        self._hosts: Final = policy.hosts
+        self._deadline_s: Final = policy.deadline_s
+        self._max_in_flight: Final = policy.max_in_flight
+        self._writer: Final = writer
+        self._problems: Final = problems
+        self.activity: Final = activity
+        self._clock: Final = clock
+        self._log: Final = log
+        self._metrics: Final = metrics
+
+    async def __call__(self, request: BaseRequest) -> WireAnswer:
+        """Serve one request: never raises but for cancellation."""
+        started = perf_counter()
+        now = self._clock.now_ms()
+        exchange = Exchange(request, new_id("req", now), now)
+        self._metrics.request_started()
+        self.activity.in_flight += 1
+        status = 500
+        try:
+            reply = await self._reply(exchange)
+            answer = self._wire(exchange, reply)
+            status = reply.status
+        finally:
+            self.activity.request_ended()
+            seconds = perf_counter() - started
+            self._metrics.request_finished(exchange.template, request.method, status, seconds)
+        self._write_line(exchange, reply, seconds)
+        return answer
+
+    def refuse_unparsed(self, refusal: GatewayError) -> WireAnswer:
+        """Answer bytes that never became a request; the connection cannot be used again."""
+        now = self._clock.now_ms()
+        request_id = new_id("req", now)
+        reply = self._problems.render(refusal, lang=Lang.ZH, instance="", request_id=request_id)
+        self._metrics.request_started()
+        self._metrics.request_finished("unparsed", "UNKNOWN", reply.status, 0.0)
+        self._metrics.refused(refusal.kind.value)
+        self._log.info(
+            "request_served",
+            route="unparsed",
+            status=reply.status,
+            request_id=request_id,
+            code=refusal.kind.value,
+            reason=refusal.reason,
+        )
+        wire = self._writer.render(reply, request_id=request_id, now=now, connection="close")
+        return WireAnswer(reply.status, wire, keep_alive=False)
+
+    async def _reply(self, exchange: Exchange) -> Reply:
+        """Run the guard and the handler; turn whatever goes wrong into the reply that says so."""
+        render = self._problems
+        try:
+            self._guard(exchange)
+            route = self._routes.find(exchange, exchange.request.method)
+            render = route.render_refusal or render  # type: ignore[assignment] # both are RenderRefusal
+            async with asyncio.timeout(self._deadline_s):
+                return await route.handler(exchange)
+        except GatewayError as exc:
+            refusal = exc
+        except TimeoutError:
+            # What was begun goes on (a commit is never cancelled); whether it succeeded is not known here.
+            refusal = GatewayError(ErrorKind.OVERLOADED, reason="deadline", retry_after_s=OVERLOAD_RETRY_S)
+        except Exception as exc:  # noqa: BLE001 - the boundary: a defect of ours must give one constant sentence, not a trace
+            self._log.error("request_crashed", request_id=exchange.request_id, route=exchange.template, exc_info=exc)
+            refusal = GatewayError(ErrorKind.INTERNAL)
+        exchange.code = refusal.kind.value
+        exchange.reason = refusal.reason
+        self._metrics.refused(refusal.kind.value)
+        return render(exchange, refusal)
+
+    def _guard(self, exchange: Exchange) -> None:
+        """Refuse what no handler may see: other request targets, foreign hosts, bytes that are not ASCII, too many at once."""
+        request = exchange.request
+        if self.activity.in_flight > self._max_in_flight:
+            raise GatewayError(ErrorKind.OVERLOADED, reason="in_flight", retry_after_s=OVERLOAD_RETRY_S)
+        if not exchange.path.startswith("/"):
+            raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="not_origin_form")
+        if not request.raw_path.isascii():
+            raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="target_not_ascii")
+        for name, value in request.raw_headers:
+            if not value.isascii() or not name.isascii():
+                raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="header_not_ascii")
+        if self._hosts is not AnyHost.ANY:
+            host = request.headers.get("Host", "")
+            if host not in self._hosts and host.lower() not in self._hosts:
+                raise _foreign_host(host)
+
+    def _wire(self, exchange: Exchange, reply: Reply) -> WireAnswer:
+        request = exchange.request
+        # A body that was not read to its end would be taken for the next request: say goodbye instead.
+        keep_alive = request.keep_alive and not self.activity.draining and request.content.is_eof()
+        connection = None
+        if not keep_alive:
+            connection = "close"
+        elif request.version != _HTTP_1_1:
+            connection = "keep-alive"
+        wire = self._writer.render(
+            reply,
+            request_id=exchange.request_id,
+            now=exchange.received_ms,
+            extra=exchange.extra,
+            connection=connection,
+            head_only=request.method == "HEAD",
+        )
+        return WireAnswer(reply.status, wire, keep_alive=keep_alive)
+
+    def _write_line(self, exchange: Exchange, reply: Reply, seconds: float) -> None:
+        """Write the one line of a request. Every field is listed here on purpose: nothing else about a request is logged."""
+        request = exchange.request
+        optional: dict[str, object] = {}
+        if exchange.reason is not None:
+            optional["code"] = exchange.code
+            optional["reason"] = exchange.reason
+        traceparent = request.headers.get("traceparent")
+        if traceparent is not None:
+            match = _TRACEPARENT.fullmatch(traceparent)
+            if match is not None:
+                optional["trace_id"] = match[1]
+        self._log.info(
+            "request_served",
+            route=exchange.template,
+            method=request.method,
+            status=reply.status,
+            ms=round(seconds * 1000, 3),
+            request_id=exchange.request_id,
+            partner_id=exchange.partner_id,
+            outcome=exchange.outcome,
+            **optional,
+        )
+
+
+def _foreign_host(host: str) -> GatewayError:
+    match = _HOST.fullmatch(host)
+    if match is None or int(match[1] or 0) > 65535:  # noqa: PLR2004 - the highest port
+        return GatewayError(ErrorKind.MALFORMED_REQUEST, reason="bad_host")
+    return GatewayError(ErrorKind.MISDIRECTED_REQUEST)
