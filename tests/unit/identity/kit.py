@@ -1,4 +1,4 @@
-"""Ready-made keys, clocks, assertions, proofs and ports for the tests of identity; a test names only what it is about."""
+"""Ready-made keys, clocks, assertions, proofs and ports; a test names only what it is about."""
 
 from __future__ import annotations
 
