@@ -5,8 +5,8 @@ Not for: revocation, which the audit commit decides by the ``cred`` claim, exact
 Source: RFC 9068 sections 2 and 4; RFC 9449 section 6.1 (``cnf.jkt``); RFC 8725. Statements R5 and R7, rows D02 to D05
 and D10.
 
-Claims of ours: ``partner``, the partner's identifier, and ``cred``, the thumbprint of the registered key that
-authenticated.
+Claims of ours: ``partner``, the partner's identifier; ``cred``, the thumbprint of the registered key that authenticated; and
+``purposes``, what the partner's agreement lets it ask for. A changed agreement is in force when the token has run out.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class VerifiedClaims:
     client_id: str
     credential: str
     scopes: frozenset[str]
+    purposes: frozenset[str]
     jkt: str
     jti: str
     iat: int
@@ -63,7 +64,15 @@ class TokenIssuer:
         self.lifetime_s: Final = lifetime_s
 
     def issue(  # noqa: PLR0913 - the claims, each named
-        self, *, partner_id: str, client_id: str, credential: str, scopes: Iterable[str], jkt: str, jti: str
+        self,
+        *,
+        partner_id: str,
+        client_id: str,
+        credential: str,
+        scopes: Iterable[str],
+        purposes: Iterable[str],
+        jkt: str,
+        jti: str,
     ) -> str:
         """Return a signed token. ``jti`` must be unique: 128 random bits or more."""
         now_s = self._clock.now_ms() // 1000
@@ -79,6 +88,7 @@ class TokenIssuer:
             "cnf": {"jkt": jkt},
             "partner": partner_id,
             "cred": credential,
+            "purposes": " ".join(sorted(purposes)),
         }
         return self._key.sign_jwt({"typ": "at+jwt", "kid": self._key.public.thumbprint}, claims)
 
@@ -140,6 +150,7 @@ class TokenVerifier:
             client_id=client_id,
             credential=_thumbprint(claims.get("cred"), "cred"),
             scopes=frozenset(require_text(claims, "scope").split(" ")),
+            purposes=frozenset(require_text(claims, "purposes").split(" ")),
             jkt=_bound_key(claims),
             jti=require_jti(claims),
             iat=require_instant(claims, "iat"),

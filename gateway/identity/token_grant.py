@@ -130,6 +130,7 @@ class GrantToken:
             client_id=issue.client_id,
             credential=issue.credential,
             scopes=issue.scopes,
+            purposes=client.partner.purposes,
             jkt=issue.jkt,
             jti=issue.token_jti,
         )

@@ -326,10 +326,11 @@ class _naming_failures:  # noqa: N801 - reads as a statement: `with _naming_fail
         if error is None or isinstance(error, StoreFailed | BatchRefused):
             return
         if isinstance(error, PostgresError):
-            details = error.as_dict()  # asyncpg sets these at run time, untyped
-            missing_partition = details.get("sqlstate") == NO_PARTITION and not details.get("constraint_name")
+            # asyncpg sets both at run time, untyped
+            sqlstate = getattr(error, "sqlstate", None)
+            missing_partition = sqlstate == NO_PARTITION and not getattr(error, "constraint_name", None)
             if isinstance(error, DataError | IntegrityConstraintViolationError) and not missing_partition:
-                raise BatchRefused(details.get("sqlstate")) from error
-            raise StoreFailed(details.get("sqlstate")) from error
+                raise BatchRefused(sqlstate) from error
+            raise StoreFailed(sqlstate) from error
         if isinstance(error, _CONNECTION_LOST):
             raise StoreFailed(type(error).__name__) from error
