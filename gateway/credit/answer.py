@@ -16,7 +16,7 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -27,8 +27,8 @@ from gateway.credit.facts import Candidates, SourceState, SubjectFacts
 from gateway.credit.flags import Flag, Notice, make_flag, make_notice
 from gateway.credit.identifiers import Uscc, name_key, uscc_warnings
 from gateway.credit.periods import shanghai_day
-from gateway.credit.record import Penalty, Registration, RegistrationStatus, Tier
-from gateway.credit.state import VISIBLE, State, standing_of
+from gateway.credit.record import ListEntry, Penalty, Record, Registration, RegistrationStatus, Tier
+from gateway.credit.state import VISIBLE, Standing, State, standing_of
 
 FUTURE_TOLERANCE_MS: Final = 300_000
 """Clocks of two well-kept machines differ by less; a feed from further ahead cannot be judged fresh or stale."""
@@ -111,76 +111,67 @@ def decide_answer(  # noqa: PLR0913 - the facts of one decision, each named
 ) -> Answer:
     """Decide what is said about a code at an instant. HOT.
 
-    A question without a code gets no flag whatever the facts hold (``decide_candidates`` answers it in full).
+    A question without a code gets no flag whatever the facts hold; ``decide_candidates`` answers it in full.
     """
-    source = facts.source
+    frame = _Frame(verification_id, facts.source, catalogue.version)
     uscc = asked.uscc
+    doubt = _doubt(facts.source, at, max_stale_ms)
+    if doubt is not None:
+        return _answer(frame, Outcome.UNAVAILABLE, Subject(uscc, None, None, None, None), (doubt,))
     if uscc is None:
-        nobody = Candidates(source=source, rows=())
-        return decide_candidates(
-            nobody, catalogue, verification_id=verification_id, at=at, max_stale_ms=max_stale_ms
-        )
-    doubt = _doubt(source, at, max_stale_ms)
-    if source is None or doubt is not None:
-        nothing = Subject(uscc, None, None, None, None)
-        return _answer(verification_id, Outcome.UNAVAILABLE, nothing, source, catalogue, reasons=(doubt or _NO_SOURCE,))
-    registration = facts.registration
-    if registration is not None and not facts.records and not facts.quarantined:
-        subject, reasons = _subject(asked, uscc, registration)
-        return _answer(
-            verification_id, Outcome.CLEAR, subject, source, catalogue, reasons=(_NOTHING_IN_FORCE, *reasons)
-        )
-    return _judge(asked, uscc, facts, source, catalogue, verification_id, catalogue.on(shanghai_day(at)))
+        return _answer(frame, Outcome.UNKNOWN_SUBJECT, _NOBODY, (_REASON["name_only"],))
+    subject, remarks = _subject(asked, uscc, facts.registration)
+    if facts.registration is not None and not facts.records and not facts.quarantined:
+        return _answer(frame, Outcome.CLEAR, subject, (_NOTHING_IN_FORCE, *remarks))
+    view = catalogue.on(shanghai_day(at))
+    if facts.registration is None:
+        remarks = tuple(_REASON[word] for word in ("not_registered", *uscc_warnings(uscc, view.uscc_tables)))
+    return _judge(frame, subject, remarks, facts, view)
 
 
 def decide_candidates(
     candidates: Candidates, catalogue: Catalogue, *, verification_id: str, at: Millis, max_stale_ms: int
 ) -> Answer:
     """Answer a question by name alone: candidates, never a flag, never ``clear``."""
-    nobody = Subject(None, None, None, None, None)
-    source = candidates.source
-    doubt = _doubt(source, at, max_stale_ms)
+    frame = _Frame(verification_id, candidates.source, catalogue.version)
+    doubt = _doubt(candidates.source, at, max_stale_ms)
     if doubt is not None:
-        return _answer(verification_id, Outcome.UNAVAILABLE, nobody, source, catalogue, reasons=(doubt,))
+        return _answer(frame, Outcome.UNAVAILABLE, _NOBODY, (doubt,))
     rows = tuple(Candidate(row.uscc, row.name, row.status) for row in candidates.rows)
     reasons = (_REASON["name_only"],) if rows else (_REASON["name_only"], _REASON["no_candidates"])
-    return _answer(
-        verification_id, Outcome.UNKNOWN_SUBJECT, nobody, source, catalogue, candidates=rows, reasons=reasons
-    )
+    return _answer(frame, Outcome.UNKNOWN_SUBJECT, _NOBODY, reasons, candidates=rows)
 
 
-def _judge(  # noqa: PLR0913 - split from decide_answer
-    asked: Asked,
-    uscc: Uscc,
-    facts: SubjectFacts,
-    source: SourceState,
-    catalogue: Catalogue,
-    verification_id: str,
-    view: DayView,
-) -> Answer:
-    subject, reasons = _subject(asked, uscc, facts.registration)
-    flags, notices, doubts, remarks = _weigh(facts, view)
+class _Frame(NamedTuple):
+    """What every answer says about itself."""
+
+    verification_id: str
+    source: SourceState | None
+    catalogue_version: str
+
+
+class _Found(NamedTuple):
+    """What the records come to: ``doubts`` make the answer incomplete, ``remarks`` do not."""
+
+    flags: list[Flag]
+    notices: list[Notice]
+    doubts: list[Reason]
+    remarks: list[Reason]
+
+
+def _judge(frame: _Frame, subject: Subject, remarks: tuple[Reason, ...], facts: SubjectFacts, view: DayView) -> Answer:
+    found = _weigh(facts, view)
+    flags, doubts = found.flags, found.doubts
     if facts.quarantined:
         doubts.insert(0, _reason("records_unreadable", count=facts.quarantined))
-    if facts.registration is None:
-        remarks.append(_REASON["not_registered"])
-        remarks.extend(_REASON[warning] for warning in uscc_warnings(uscc, view.uscc_tables))
     outcome = _outcome(facts, flags=bool(flags), doubts=bool(doubts))
     said = [_NOTHING_IN_FORCE] if outcome is Outcome.CLEAR else []
     if flags:
         said.append(_reason("flags_in_force", count=len(flags)))
-    if any(item.unverified for item in flags) or any(item.unverified for item in notices):
-        remarks.append(_REASON["unverified_rows"])
-    return _answer(
-        verification_id,
-        outcome,
-        subject,
-        source,
-        catalogue,
-        flags=tuple(flags),
-        notices=tuple(notices),
-        reasons=(*doubts, *said, *remarks, *reasons),
-    )
+    if any(flag.unverified for flag in flags) or any(notice.unverified for notice in found.notices):
+        said.append(_REASON["unverified_rows"])
+    reasons = (*doubts, *said, *found.remarks, *remarks)
+    return _answer(frame, outcome, subject, reasons, flags=tuple(flags), notices=tuple(found.notices))
 
 
 def _outcome(facts: SubjectFacts, *, flags: bool, doubts: bool) -> Outcome:
@@ -191,27 +182,35 @@ def _outcome(facts: SubjectFacts, *, flags: bool, doubts: bool) -> Outcome:
     return Outcome.UNKNOWN_SUBJECT if facts.registration is None else Outcome.CLEAR
 
 
-def _weigh(facts: SubjectFacts, view: DayView) -> tuple[list[Flag], list[Notice], list[Reason], list[Reason]]:
-    """Return flags, notices, what makes the answer incomplete, and remarks, in an order that the facts alone decide."""
+def _weigh(facts: SubjectFacts, view: DayView) -> _Found:
+    """Sort the records into what is said about them, in an order that the facts alone decide."""
     flags, notices, doubts, remarks = list[Flag](), list[Notice](), list[Reason](), list[Reason]()
     for record in facts.records:
         standing = standing_of(record, view)
-        if standing.state is State.UNREADABLE and not isinstance(record, Penalty):
+        if standing.state is State.UNREADABLE and isinstance(record, ListEntry):
             doubts.append(_reason("record_not_interpretable", code=record.list_code))
-        if standing.state not in VISIBLE:
+        elif standing.state not in VISIBLE:
             continue
-        if not isinstance(record, Penalty) and record.person_role is not None:
+        elif isinstance(record, ListEntry) and record.person_role is not None:
             notices.append(make_notice(record, standing, view))
-            continue
-        flags.append(make_flag(record, standing, view))
-        remarks.extend(_reason("unknown_penalty_type", kind=kind) for kind in standing.unknown_types)
-        if isinstance(record, Penalty) and standing.rule is None:
-            remarks.append(_REASON["no_publication_rule"])
+        else:
+            flags.append(make_flag(record, standing, view))
+            remarks.extend(_remarks(record, standing))
     if len(flags) > 1:
         flags.sort(key=lambda flag: (_TIER_ORDER[flag.tier], -flag.decided_on.toordinal(), flag.record_id))
     notices.sort(key=lambda notice: notice.record_id)
-    doubts.sort(key=lambda reason: reason.en)
-    return flags, notices, list(dict.fromkeys(doubts)), list(dict.fromkeys(remarks))
+    return _Found(flags, notices, _each_once(doubts), _each_once(remarks))
+
+
+def _remarks(record: Record, standing: Standing) -> list[Reason]:
+    remarks = [_reason("unknown_penalty_type", kind=kind) for kind in standing.unknown_types]
+    if isinstance(record, Penalty) and standing.rule is None:
+        remarks.append(_REASON["no_publication_rule"])
+    return remarks
+
+
+def _each_once(reasons: list[Reason]) -> list[Reason]:
+    return sorted(dict.fromkeys(reasons), key=lambda reason: (reason.code, reason.en))
 
 
 def _doubt(source: SourceState | None, at: Millis, max_stale_ms: int) -> Reason | None:
@@ -241,25 +240,24 @@ def _subject(asked: Asked, uscc: Uscc, registration: Registration | None) -> tup
 
 
 def _answer(  # noqa: PLR0913 - the members of an answer
-    verification_id: str,
+    frame: _Frame,
     outcome: Outcome,
     subject: Subject,
-    source: SourceState | None,
-    catalogue: Catalogue,
+    reasons: tuple[Reason, ...],
     *,
     flags: tuple[Flag, ...] = (),
     notices: tuple[Notice, ...] = (),
     candidates: tuple[Candidate, ...] = (),
-    reasons: tuple[Reason, ...],
 ) -> Answer:
+    source = frame.source
     return Answer(
-        verification_id,
+        frame.verification_id,
         outcome,
         subject,
         None if source is None else _as_of(source.as_of_ms),
         None if source is None else source.feed,
         None if source is None else source.version,
-        catalogue.version,
+        frame.catalogue_version,
         flags,
         notices,
         candidates,
@@ -282,6 +280,7 @@ _REASON: Final = {
     for code, sentence in REASONS.items()
     if "{" not in sentence.zh and code != "name_mismatch"
 }
+_NOBODY: Final = Subject(None, None, None, None, None)
 _NO_SOURCE: Final = _REASON["no_source"]
 _NOTHING_IN_FORCE: Final = _REASON["nothing_in_force"]
 _NAME_MISMATCH: Final = Reason("name_mismatch", *REASONS["name_mismatch"], field="/subject/name")

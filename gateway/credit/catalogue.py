@@ -65,7 +65,10 @@ R = TypeVar("R", bound=Row)
 
 
 class CatalogueError(ValueError):
-    """The catalogue cannot be used; ``args[0]`` says which file, row and why."""
+    """The catalogue cannot be used: in which file, and why."""
+
+    def __init__(self, file: str, why: str) -> None:
+        super().__init__(f"{file}: {why}")
 
 
 class TierFinding(NamedTuple):
@@ -198,9 +201,7 @@ class Catalogue:
             families=tuple(self._in_force("authority_families.json", FamilyRow, day)),
             uscc_tables=UsccTables(
                 categories={row.code: frozenset(part.code for part in row.categories) for row in departments},
-                withdrawn_divisions=frozenset(
-                    row.code for row in self._in_force("divisions.json", DivisionRow, day)
-                ),
+                withdrawn_divisions=frozenset(row.code for row in self._in_force("divisions.json", DivisionRow, day)),
             ),
         )
 
@@ -222,12 +223,12 @@ def load_catalogue(files: Mapping[str, bytes]) -> Catalogue:
     wanted = {name: raw for name, raw in files.items() if not name.endswith(".schema.json")}
     if wanted.keys() != FILES.keys() | {RELEASE_FILE}:
         odd = sorted(wanted.keys() ^ (FILES.keys() | {RELEASE_FILE}))
-        raise CatalogueError(f"files missing or foreign: {', '.join(odd)}")
+        raise CatalogueError("release", f"files missing or foreign: {', '.join(odd)}")
     rows = {name: _read_rows(name, shape, wanted[name]) for name, shape in FILES.items()}
     _check_references(rows)
     release = _read(RELEASE_FILE, wanted[RELEASE_FILE]).get("release")
     if not isinstance(release, str) or not release:
-        raise CatalogueError(f"{RELEASE_FILE}: no release")
+        raise CatalogueError(RELEASE_FILE, "no release")
     digest = hashlib.sha256()
     for name in sorted(wanted):
         digest.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(wanted[name]).digest())
@@ -244,16 +245,16 @@ def _read(name: str, raw: bytes) -> dict[str, Any]:
     try:
         return dict(parse_json_object(raw))
     except JsonError as exc:
-        raise CatalogueError(f"{name}: {exc}") from exc
+        raise CatalogueError(name, str(exc)) from exc
 
 
 def _read_rows(name: str, shape: type[Row], raw: bytes) -> tuple[Row, ...]:
     try:
         rows = msgspec.convert(_read(name, raw).get("rows"), list[shape])  # type: ignore[valid-type] # one of FILES
     except msgspec.ValidationError as exc:
-        raise CatalogueError(f"{name}: {exc}") from exc
+        raise CatalogueError(name, str(exc)) from exc
     if not rows:
-        raise CatalogueError(f"{name}: no rows")
+        raise CatalogueError(name, "no rows")
     _check_days(name, rows)
     return tuple(rows)
 
@@ -262,10 +263,10 @@ def _check_days(name: str, rows: list[Row]) -> None:
     last: dict[str, Row] = {}
     for row in sorted(rows, key=lambda row: (row.code, row.valid_from)):
         if row.valid_to is not None and row.valid_to < row.valid_from:
-            raise CatalogueError(f"{name}: {row.code} ends before it begins")
+            raise CatalogueError(name, f"{row.code} ends before it begins")
         before = last.get(row.code)
         if before is not None and (before.valid_to is None or before.valid_to >= row.valid_from):
-            raise CatalogueError(f"{name}: {row.code} has two rows on {row.valid_from}")
+            raise CatalogueError(name, f"{row.code} has two rows on {row.valid_from}")
         last[row.code] = row
 
 
@@ -275,12 +276,14 @@ def _check_references(rows: Mapping[str, tuple[Row, ...]]) -> None:
         if isinstance(row, ListRow):
             missing = {part.code for part in row.measures} - measures
             if missing or row.tier not in row.tiers:
-                raise CatalogueError(f"lists.json: {row.code} names unknown measures {sorted(missing)} or a foreign tier")
+                raise CatalogueError(
+                    "lists.json", f"{row.code} names unknown measures {sorted(missing)} or a foreign tier"
+                )
     if OTHER_PENALTY not in {row.code for row in rows["penalty_types.json"]}:
-        raise CatalogueError(f"penalty_types.json: no {OTHER_PENALTY}")
+        raise CatalogueError("penalty_types.json", f"no {OTHER_PENALTY}")
     parameters = {row.code: row for row in rows["legal_parameters.json"] if isinstance(row, ParameterRow)}
     if MAX_CONDUCT_AGE not in parameters or parameters[MAX_CONDUCT_AGE].months is None:
-        raise CatalogueError(f"legal_parameters.json: no months for {MAX_CONDUCT_AGE}")
+        raise CatalogueError("legal_parameters.json", f"no months for {MAX_CONDUCT_AGE}")
 
 
 def _by_code(rows: Iterable[R]) -> dict[str, R]:

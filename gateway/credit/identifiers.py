@@ -33,23 +33,10 @@ _DIVISION: Final = slice(2, 8)
 _ORGANISATION: Final = slice(8, 17)
 _ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)
 
-# The first line are letters outside the alphabet, so always slips; the second are look-alikes inside it.
+# First in each group what was typed, then what was meant. I, O, Z, S and V are outside the alphabet, so always slips.
 _CONFUSED: Final = {
-    **{"I": "1", "O": "0", "Z": "2", "S": "5", "V": "UY"},
-    **{
-        "0": "DQ",
-        "D": "0",
-        "Q": "0",
-        "1": "L7",
-        "L": "1",
-        "7": "1T",
-        "T": "7",
-        "8": "B",
-        "B": "8",
-        "6": "G",
-        "G": "6C",
-    },
-    **{"C": "G", "U": "W", "W": "U", "X": "Y", "Y": "X", "M": "N", "N": "M", "P": "R", "R": "P", "E": "F", "F": "E"},
+    group[0]: group[1:]
+    for group in "I1 O0 Z2 S5 VUY 0DQ D0 Q0 1L7 L1 71T T7 8B B8 6G G6C CG UW WU XY YX MN NM PR RP EF FE".split()
 }
 
 _CITIZEN_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)

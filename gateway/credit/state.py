@@ -114,9 +114,8 @@ def _hidden(record: Record, tier: Tier, publication_basis: str | None, view: Day
     day = view.day
     if record.decided_on > day or (record.published_on is not None and record.published_on > day):
         return State.RECEIVED
-    if record.shielded_from is not None and record.shielded_from <= day:
-        if record.shielded_to is None or day <= record.shielded_to:
-            return State.SHIELDED
+    if record.shielded_from is not None and record.shielded_from <= day <= (record.shielded_to or day):
+        return State.SHIELDED
     if tier is Tier.MINOR and not publication_basis:
         return State.NOT_PUBLISHED
     if record.conduct_ended_on is not None:

@@ -10,18 +10,20 @@ from typing import Final
 from gateway.base.messages import Sentence
 
 REASONS: Final[dict[str, Sentence]] = {
-    "nothing_in_force": Sentence("所查来源均已答复,当前无生效的失信限制信息。", "Every source asked answered; nothing is in force."),
-    "flags_in_force": Sentence(
-        "有 {count} 条信息生效。", "{count} item(s) in force."
+    "nothing_in_force": Sentence(
+        "所查来源均已答复,当前无生效的失信限制信息。", "Every source asked answered; nothing is in force."
     ),
+    "flags_in_force": Sentence("有 {count} 条信息生效。", "{count} item(s) in force."),
     "no_source": Sentence(
-        "尚未取得市信用信息共享平台的数据,无法作答。", "No data of the municipal platform has been received yet; no answer is possible."
+        "尚未取得市信用信息共享平台的数据,无法作答。",
+        "No data of the municipal platform has been received yet; no answer is possible.",
     ),
     "stale_source": Sentence(
         "数据已超过允许的时限,不能据以作答。", "The data are older than allowed; no answer can rest on them."
     ),
     "source_from_the_future": Sentence(
-        "数据所标时间晚于当前时间,不能据以作答。", "The data bear a time that is yet to come; no answer can rest on them."
+        "数据所标时间晚于当前时间,不能据以作答。",
+        "The data bear a time that is yet to come; no answer can rest on them.",
     ),
     "records_unreadable": Sentence(
         "该主体有 {count} 条记录无法读取,本答复不完整,不得视为无记录。",
@@ -54,10 +56,12 @@ REASONS: Final[dict[str, Sentence]] = {
         "This answer rests on catalogue rows not yet checked against the original; see unverified in each item.",
     ),
     "unknown_penalty_type": Sentence(
-        "处罚类别“{kind}”不在目录中,按其他行政处罚处理。", "Kind of penalty “{kind}” is not in the catalogue; treated as other penalty."
+        "处罚类别“{kind}”不在目录中,按其他行政处罚处理。",
+        "Kind of penalty “{kind}” is not in the catalogue; treated as other penalty.",
     ),
     "no_publication_rule": Sentence(
-        "查询日没有适用的公示期限规则,该信息仍予展示。", "No publication rule fits on the day asked about; the item is still shown."
+        "查询日没有适用的公示期限规则,该信息仍予展示。",
+        "No publication rule fits on the day asked about; the item is still shown.",
     ),
     "organisation_code_check": Sentence(
         "代码中的组织机构代码校验不符,请核对。", "The organisation code inside the code does not check; please verify."
@@ -67,7 +71,8 @@ REASONS: Final[dict[str, Sentence]] = {
         "The department and category of the code are not in the standard's table; please verify.",
     ),
     "withdrawn_division": Sentence(
-        "代码中的行政区划已撤销(首次登记地,属正常)。", "The division in the code no longer exists (it is that of first registration)."
+        "代码中的行政区划已撤销(首次登记地,属正常)。",
+        "The division in the code no longer exists (it is that of first registration).",
     ),
 }
 
