@@ -8,13 +8,15 @@ The Update Framework 1.0 section 5.3 (rollback and freeze attacks) instead of a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.base.clock import Millis
-from gateway.credit.feed import FeedLine
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.base.clock import Millis
+    from gateway.credit.feed import FeedLine
 
 
 class VersionKind(StrEnum):
@@ -92,10 +94,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedFile:
-    """The gzip NDJSON file of a version: ``sha256`` and ``bytes`` are of the compressed file."""
+    """The gzip NDJSON file of a version: ``sha256`` and ``size_bytes`` are of the compressed file."""
 
     name: str
-    bytes: int
+    size_bytes: int
     sha256: bytes
     uncompressed_bytes: int
 

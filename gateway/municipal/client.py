@@ -12,11 +12,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import aiohttp
 
@@ -31,6 +29,10 @@ from gateway.credit.feed_version import (
 from gateway.municipal.envelope import MAX_ENVELOPE_BYTES, PlatformKeys
 from gateway.municipal.lines import stream_batches
 from gateway.municipal.manifest import verify_head, verify_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
 
 _OK: Final = 200
 _CHUNK_BYTES: Final = 512 * 1024
@@ -132,13 +134,13 @@ class MunicipalFeed:
 
     async def _download(self, manifest: VerifiedManifest, spool: IO[bytes]) -> None:
         limits, expected = self._limits, manifest.file
-        deadline_s = limits.file_s + expected.bytes / limits.slowest_bytes_per_s
+        deadline_s = limits.file_s + expected.size_bytes / limits.slowest_bytes_per_s
         try:
             async with asyncio.timeout(deadline_s), self._get(f"files/{expected.name}") as response:
                 declared = response.content_length
-                if declared is not None and declared != expected.bytes:
+                if declared is not None and declared != expected.size_bytes:
                     raise FeedRefused(FeedReason.LENGTH_DIFFERS)
-                received, digest = await _spool(response, spool, expected.bytes)
+                received, digest = await _spool(response, spool, expected.size_bytes)
         except aiohttp.ClientPayloadError as exc:
             raise FeedRefused(FeedReason.FILE_TRUNCATED, "transfer cut off") from exc
         except TimeoutError as exc:
@@ -147,7 +149,7 @@ class MunicipalFeed:
         except (aiohttp.ClientError, OSError) as exc:
             reason = "connection_failed"
             raise FeedUnreachable(reason) from exc
-        if received < expected.bytes:
+        if received < expected.size_bytes:
             raise FeedRefused(FeedReason.FILE_TRUNCATED)
         if digest != expected.sha256:
             raise FeedRefused(FeedReason.DIGEST_DIFFERS)

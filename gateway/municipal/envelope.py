@@ -8,13 +8,15 @@ exact bytes, so nothing has to be canonical, and a document of another kind cann
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.base.canonical import Json, JsonError, canonical_json, parse_json_object
 from gateway.base.codec import b64, parse_b64
 from gateway.base.crypto import BadSignature, Ed25519Signer, check_ed25519_public, verify_ed25519
 from gateway.credit.feed_version import FeedReason, FeedRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PAYLOAD_TYPE: Final = "application/vnd.credit-gateway.feed-manifest+json"
 MAX_ENVELOPE_BYTES: Final = 64 * 1024
@@ -93,7 +95,11 @@ def open_envelope(raw: bytes, keys: PlatformKeys) -> bytes:
 def seal_envelope(payload: bytes, keyid: str, signer: Ed25519Signer) -> bytes:
     """Return the envelope of a payload, as a platform makes it."""
     signature = signer.sign(pae(PAYLOAD_TYPE, payload))
-    members = {"payloadType": PAYLOAD_TYPE, "payload": b64(payload), "signatures": [{"keyid": keyid, "sig": b64(signature)}]}
+    members = {
+        "payloadType": PAYLOAD_TYPE,
+        "payload": b64(payload),
+        "signatures": [{"keyid": keyid, "sig": b64(signature)}],
+    }
     return canonical_json(members)
 
 

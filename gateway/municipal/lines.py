@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from gateway.base.crypto import sha256
 from gateway.credit.feed import FeedLine, LineError, parse_line
 from gateway.credit.feed_version import BadLine, FeedReason, FeedRefused, LineBatch, VerifiedManifest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 BATCH_LINES: Final = 4000
 """About 2 MB of lines: large enough for COPY, small enough to stay flat."""

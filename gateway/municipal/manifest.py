@@ -137,7 +137,7 @@ def verify_manifest(raw: bytes, keys: PlatformKeys, feed: str) -> VerifiedManife
         counts=Counts(lines=counts.lines, puts=counts.puts, deletes=counts.deletes, kinds=counts.kinds),
         file=FeedFile(
             name=file.name,
-            bytes=file.bytes,
+            size_bytes=file.bytes,
             sha256=parse_hex(file.sha256),
             uncompressed_bytes=file.uncompressed_bytes,
         ),
@@ -179,7 +179,7 @@ def render_manifest(manifest: VerifiedManifest) -> bytes:
             ),
             file=FileDocument(
                 name=file.name,
-                bytes=file.bytes,
+                bytes=file.size_bytes,
                 sha256=file.sha256.hex(),
                 uncompressed_bytes=file.uncompressed_bytes,
             ),
@@ -207,9 +207,9 @@ def _check_manifest(document: ManifestDocument) -> None:
         raise FeedRefused(FeedReason.VERSION_GAP, "predecessor is not the version before")
     if counts.puts + counts.deletes != counts.lines or sum(counts.kinds.values()) != counts.lines:
         raise FeedRefused(FeedReason.COUNT_DIFFERS, "counts do not add up")
-    if document.kind == VersionKind.SNAPSHOT and counts.deletes:
+    if document.kind == "snapshot" and counts.deletes:
         raise FeedRefused(FeedReason.DOCUMENT_MALFORMED, "a snapshot deletes nothing")
-    if document.kind == VersionKind.DELTA and not chained:
+    if document.kind == "delta" and not chained:
         raise FeedRefused(FeedReason.NO_SNAPSHOT, "the first version is a snapshot")
 
 

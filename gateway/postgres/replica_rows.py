@@ -6,14 +6,17 @@ For: ``replica_writer``, inside its transaction. Not for: transactions, locks, t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from gateway.credit.feed import FeedLine
 from gateway.credit.feed_version import BadLine, FeedReason, FeedRefused, LineBatch, Tally
 from gateway.credit.identifiers import is_uscc, name_key
 from gateway.credit.record import Registration, encode_value
-from gateway.postgres.queries import Queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from gateway.credit.feed import FeedLine
+    from gateway.postgres.queries import Queries
 
 _SUBJECT_COLUMNS: Final = ("slot", "uscc", "reg_no", "name", "name_key", "body")
 _RECORD_COLUMNS: Final = ("slot", "record_id", "subject_key", "kind", "body")
@@ -150,9 +153,7 @@ class DeltaRows(_Rows):
                 self.removed[row["kind"]] = self.removed.get(row["kind"], 0) + row["removed"]
 
 
-def _snapshot_rows(
-    lines: Sequence[FeedLine], slot: int
-) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+def _snapshot_rows(lines: Sequence[FeedLine], slot: int) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
     """Return the rows of ``replica.subject`` and of ``replica.record`` that the puts among some lines make."""
     subjects = list[tuple[object, ...]]()
     records = list[tuple[object, ...]]()

@@ -10,12 +10,11 @@ while another is being made visible.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import asyncpg
 import msgspec
+from asyncpg.exceptions import InterfaceError, PostgresError
 
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
@@ -24,7 +23,11 @@ from gateway.credit.feed import old_number_key
 from gateway.credit.identifiers import Uscc
 from gateway.credit.record import Record, Registration, decode_record, decode_registration
 from gateway.postgres.pool import ACQUIRE_DEADLINE_S
-from gateway.postgres.queries import Queries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from gateway.postgres.queries import Queries
 
 MAX_KEYS: Final = 512
 """Codes in one query: past this a longer array only delays the first answer."""
@@ -33,11 +36,14 @@ MAX_CANDIDATES: Final = 100
 
 _HEAD, _REGISTRATION, _RECORD = 0, 1, 2
 _LAST_CHARACTER: Final = "\U0010ffff"
-_LOST: Final = (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, TimeoutError)
+# asyncpg carries no types: its pool and connection are Any, here and in the modules beside.
+_Untyped: TypeAlias = Any
+_LOST: Final = (OSError, InterfaceError, PostgresError, TimeoutError)
 
-# The statement is planned once, as generic plan: the plan of a slot that was empty a moment ago must not become a scan of all
-# its rows later, and planning anew for each batch would cost more than looking up.
+# The statement is planned once for a version, as generic plan: planning for each batch would cost more than looking up. A plan made
+# while a slot was empty would read all its rows later, so plans are thrown away when the version changes, and scans are off.
 _SESSION: Final = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"
+_REPLAN: Final = "DISCARD PLANS"
 
 _Waiters = dict[Uscc, list["asyncio.Future[SubjectFacts]"]]
 
@@ -45,7 +51,7 @@ _Waiters = dict[Uscc, list["asyncio.Future[SubjectFacts]"]]
 class PostgresReplica:
     """Looks up through one connection of a pool, which it keeps. Call ``close`` before the pool is closed."""
 
-    def __init__(self, pool: asyncpg.Pool, queries: Queries, *, feed: str) -> None:
+    def __init__(self, pool: _Untyped, queries: Queries, *, feed: str) -> None:
         self._pool: Final = pool
         self._feed: Final = feed
         self._look_up: Final = queries["look_up"]
@@ -140,8 +146,7 @@ class PostgresReplica:
             async with _naming_failures(), asyncio.timeout(QUERY_DEADLINE_S):
                 if self._session is None:
                     self._session = await _Session.open(self._pool, self._look_up)
-                rows: Sequence[Any] = await self._session.statement.fetch(keys, self._feed)
-                return rows
+                return await self._session.look_up(keys, self._feed)
         except GatewayError:
             session, self._session = self._session, None
             if session is not None:
@@ -152,13 +157,14 @@ class PostgresReplica:
 class _Session:
     """The kept connection with its prepared statement."""
 
-    def __init__(self, pool: asyncpg.Pool, connection: Any, statement: Any) -> None:  # noqa: ANN401 - asyncpg is untyped
+    def __init__(self, pool: _Untyped, connection: _Untyped, statement: Any) -> None:  # noqa: ANN401 - asyncpg is untyped
         self._pool: Final = pool
         self._connection: Final = connection
-        self.statement: Final = statement
+        self._statement: Final = statement
+        self._version: str | None = None  # slot and number
 
     @classmethod
-    async def open(cls, pool: asyncpg.Pool, sql: str) -> _Session:
+    async def open(cls, pool: _Untyped, sql: str) -> _Session:
         connection = await pool.acquire(timeout=ACQUIRE_DEADLINE_S)
         try:
             await connection.execute(_SESSION)
@@ -167,6 +173,15 @@ class _Session:
             connection.terminate()
             await pool.release(connection)
             raise
+
+    async def look_up(self, keys: list[Uscc], feed: str) -> Sequence[Any]:
+        """Ask, and have the statement planned anew if the answer is the first of a version."""
+        rows: Sequence[Any] = await self._statement.fetch(keys, feed)
+        version = rows[0]["key"].rpartition(":")[0] if rows and rows[0]["part"] == _HEAD else None
+        if version != self._version:
+            await self._connection.execute(_REPLAN)
+            self._version = version
+        return rows
 
     async def give_back(self) -> None:
         """Return a healthy connection; the pool resets its settings."""

@@ -9,12 +9,10 @@ lock on the head, taken with SKIP LOCKED so that a second process turns away ins
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import asyncpg
+from asyncpg.exceptions import InterfaceError, LockNotAvailableError, PostgresError, UniqueViolationError
 
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
@@ -29,8 +27,12 @@ from gateway.credit.feed_version import (
     VerifiedManifest,
     VersionKind,
 )
-from gateway.postgres.queries import Queries
-from gateway.postgres.replica_rows import Admission, DeltaRows, SnapshotRows
+from gateway.postgres.replica_rows import Admission, DeltaRows, Losses, SnapshotRows
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from gateway.postgres.queries import Queries
 
 QUERY_DEADLINE_S: Final = 10.0
 COMPARE_DEADLINE_S: Final = 280.0
@@ -39,13 +41,15 @@ TRUNCATE_LOCK_TIMEOUTS: Final = ("200ms", "200ms", "200ms", "3s")
 """While TRUNCATE waits for its lock, look-ups wait behind it: so it gives up quickly. The last try is longer than
 ``deadlock_timeout`` (1 s), after which PostgreSQL ends an autovacuum that stands in the way."""
 
-_LOST: Final = (OSError, asyncpg.InterfaceError, asyncpg.PostgresError, TimeoutError)
+# asyncpg carries no types: its pool and connection are Any, here and in the modules beside.
+_Untyped: TypeAlias = Any
+_LOST: Final = (OSError, InterfaceError, PostgresError, TimeoutError)
 
 
 class PostgresReplicaWriter:
     """Writes one feed through a pool opened with ``LOADER_SETTINGS``. Calls must not overlap."""
 
-    def __init__(self, pool: asyncpg.Pool, queries: Queries, *, feed: str) -> None:
+    def __init__(self, pool: _Untyped, queries: Queries, *, feed: str) -> None:
         self._pool: Final = pool
         self._queries: Final = queries
         self._feed: Final = feed
@@ -81,7 +85,7 @@ class PostgresReplicaWriter:
         1. For a snapshot: empty the idle slot, in a short transaction of its own, because TRUNCATE keeps readers out.
         2. Lock the head and see that ``base`` still stands.
         3. Store the lines, batch by batch; the admission may refuse.
-        4. Count, and let the admission judge what was counted.
+        4. Count, and let the admission judge what was counted; a full slot is analysed, for it was planned for while empty.
         5. Move the head.
 
         If the process dies before the COMMIT of 5, the old version stands and the idle slot holds invisible rows that the
@@ -95,8 +99,13 @@ class PostgresReplicaWriter:
             async with connection.transaction():
                 await self._become_writer(connection, base)  # 2
                 rows = self._rows(connection, manifest, slot, base)
+                held = await self._held_before(connection, manifest, slot)
                 await _store(rows, batches, admission)  # 3
-                tally = rows.tally(await self._losses(connection, manifest, slot, base, rows.removed))  # 4
+                if manifest.kind is VersionKind.SNAPSHOT:  # 4
+                    await connection.execute(self._queries[f"analyze_slot_{slot}"], timeout=COMPARE_DEADLINE_S)
+                    tally = rows.tally(await self._compare(connection, base, slot))
+                else:
+                    tally = rows.tally((rows.removed, held))
                 admission.before_commit(tally)
                 count = rows.count(base.record_count)
                 moved = await connection.fetchrow(  # 5
@@ -131,12 +140,16 @@ class PostgresReplicaWriter:
             )
 
     def _rows(
-        self, connection: Any, manifest: VerifiedManifest, slot: int, base: ReplicaState  # noqa: ANN401 - asyncpg
+        self,
+        connection: _Untyped,
+        manifest: VerifiedManifest,
+        slot: int,
+        base: ReplicaState,
     ) -> SnapshotRows | DeltaRows:
         form = SnapshotRows if manifest.kind is VersionKind.SNAPSHOT else DeltaRows
         return form(connection, self._queries, slot=slot, current=base.slot, version=manifest.version)
 
-    async def _empty_slot(self, connection: Any, slot: int, base: ReplicaState) -> None:  # noqa: ANN401 - asyncpg
+    async def _empty_slot(self, connection: _Untyped, slot: int, base: ReplicaState) -> None:
         last = TRUNCATE_LOCK_TIMEOUTS[-1]
         for limit in TRUNCATE_LOCK_TIMEOUTS:
             try:
@@ -144,38 +157,36 @@ class PostgresReplicaWriter:
                     await self._become_writer(connection, base)
                     await connection.execute(f"SET LOCAL lock_timeout = '{limit}'")
                     await connection.execute(self._queries[f"truncate_slot_{slot}"])
-            except asyncpg.LockNotAvailableError:
+            except LockNotAvailableError:
                 if limit == last:
                     raise
             else:
                 return
 
-    async def _become_writer(self, connection: Any, base: ReplicaState) -> None:  # noqa: ANN401 - asyncpg
+    async def _become_writer(self, connection: _Untyped, base: ReplicaState) -> None:
         row = await connection.fetchrow(self._queries["lock_feed"], self._feed)
-        if row is None or (row["slot"], row["version"], row["manifest_sha256"]) != (base.slot, base.version, base.digest):
+        if row is None or (row["slot"], row["version"], row["manifest_sha256"]) != (
+            base.slot,
+            base.version,
+            base.digest,
+        ):
             raise ApplyConflict
 
-    async def _losses(
-        self,
-        connection: Any,  # noqa: ANN401 - asyncpg
-        manifest: VerifiedManifest,
-        slot: int,
-        base: ReplicaState,
-        removed: dict[str, int],
-    ) -> tuple[dict[str, int], dict[str, int]]:
-        """Return how many rows of each kind the version removes, and how many there were."""
+    async def _held_before(self, connection: _Untyped, manifest: VerifiedManifest, slot: int) -> dict[str, int]:
+        """Return how many rows of each kind a delta finds; only needed when it deletes."""
+        if manifest.kind is VersionKind.SNAPSHOT or manifest.counts.deletes == 0:
+            return {}
+        found = await connection.fetch(self._queries["count_held"], slot, timeout=COMPARE_DEADLINE_S)
+        return {row["kind"]: row["held"] for row in found}
+
+    async def _compare(self, connection: _Untyped, base: ReplicaState, slot: int) -> Losses:
+        """Return what a snapshot loses against the version before it, and what that one held."""
         if base.version == 0:
             return {}, {}
-        if manifest.kind is VersionKind.SNAPSHOT:
-            # Hashing both slots in memory is what makes this seconds instead of minutes.
-            await connection.execute("SET LOCAL work_mem = '64MB'; SET LOCAL enable_nestloop = off")
-            found = await connection.fetch(self._queries["count_lost"], base.slot, slot, timeout=COMPARE_DEADLINE_S)
-            return {row["kind"]: row["lost"] for row in found}, {row["kind"]: row["held"] for row in found}
-        if not removed:
-            return {}, {}
-        found = await connection.fetch(self._queries["count_held"], slot, timeout=COMPARE_DEADLINE_S)
-        # Counted after the rows were removed (and others added, which only makes the guard stricter in no case).
-        return removed, {row["kind"]: row["held"] + removed.get(row["kind"], 0) for row in found}
+        # Hashing both slots in memory is what makes this seconds instead of minutes.
+        await connection.execute("SET LOCAL work_mem = '64MB'; SET LOCAL enable_nestloop = off")
+        found = await connection.fetch(self._queries["count_lost"], base.slot, slot, timeout=COMPARE_DEADLINE_S)
+        return {row["kind"]: row["lost"] for row in found}, {row["kind"]: row["held"] for row in found}
 
 
 async def _store(rows: SnapshotRows | DeltaRows, batches: AsyncIterator[LineBatch], admission: Admission) -> None:
@@ -183,7 +194,7 @@ async def _store(rows: SnapshotRows | DeltaRows, batches: AsyncIterator[LineBatc
         async for batch in batches:
             await rows.store(batch)
             admission.during(rows.quarantined)
-    except asyncpg.UniqueViolationError as exc:
+    except UniqueViolationError as exc:
         raise FeedRefused(FeedReason.DUPLICATE_RECORD) from exc
 
 
@@ -195,6 +206,3 @@ async def _naming_failures() -> AsyncIterator[None]:
         raise GatewayError(
             ErrorKind.STORE_UNAVAILABLE, reason="replica_unavailable", facts={"cause": type(exc).__name__}
         ) from exc
-
-
-__all__: Sequence[str] = ("PostgresReplicaWriter",)

@@ -6,11 +6,9 @@ Every refusal is a ``FeedRefused`` with its reason; a refused version changes no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.base.clock import Millis
 from gateway.credit.feed_version import (
     FeedReason,
     FeedRefused,
@@ -20,6 +18,11 @@ from gateway.credit.feed_version import (
     VerifiedManifest,
     VersionKind,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.base.clock import Millis
 
 FUTURE_LEEWAY_MS: Final = 60_000
 """Two clocks may disagree by this much."""
@@ -76,22 +79,20 @@ def decide_step(head: VerifiedHead, state: ReplicaState) -> Step | None:
 
 def check_manifest(manifest: VerifiedManifest, step: Step, state: ReplicaState, head: VerifiedHead) -> None:
     """Refuse a manifest that is not the version asked for, does not continue the chain, or announces what may not be."""
-    if manifest.version < step.version:
-        raise FeedRefused(FeedReason.VERSION_REPLAYED)
-    if manifest.version > step.version:
-        raise FeedRefused(FeedReason.VERSION_GAP)
+    if manifest.version != step.version:
+        older = manifest.version < step.version
+        raise FeedRefused(FeedReason.VERSION_REPLAYED if older else FeedReason.VERSION_GAP)
     if step.digest is not None and manifest.digest != step.digest:
         raise FeedRefused(FeedReason.EQUIVOCATION, "the head names another manifest")
     if step.kind is not None and manifest.kind is not step.kind:
         raise FeedRefused(FeedReason.NO_SNAPSHOT)
     if manifest.issued_ms > head.issued_ms:
         raise FeedRefused(FeedReason.ISSUED_IN_FUTURE, "issued after the head that names it")
-    if manifest.predecessor == state.version:
-        if manifest.predecessor_digest != state.digest:
-            raise FeedRefused(FeedReason.CHAIN_BROKEN)
-    elif manifest.kind is VersionKind.DELTA:
-        raise FeedRefused(FeedReason.VERSION_GAP)
-    _check_announced(manifest, state)
+    _check_chain(manifest, state)
+    if manifest.counts.lines == 0:
+        raise FeedRefused(FeedReason.EMPTY)
+    if manifest.kind is VersionKind.DELTA and manifest.counts.lines > MAX_DELTA_LINES:
+        raise FeedRefused(FeedReason.DELTA_TOO_LARGE)
 
 
 def check_tally(manifest: VerifiedManifest, tally: Tally, *, approved: bool) -> None:
@@ -140,16 +141,16 @@ def decide_pause(poll_s: float, failures: int, jitter: float) -> float:
     The jitter keeps a city's gateways from asking in step; the doubling keeps a bad snapshot from being loaded every minute.
     """
     longest = max(poll_s, MAX_PAUSE_S)
-    return min(poll_s * 2 ** min(failures, 16), longest) * (0.9 + 0.2 * jitter)
+    return min(poll_s * float(1 << min(failures, 16)), longest) * (0.9 + 0.2 * jitter)
 
 
-def _check_announced(manifest: VerifiedManifest, state: ReplicaState) -> None:
-    if manifest.counts.lines == 0:
-        raise FeedRefused(FeedReason.EMPTY)
-    if manifest.kind is VersionKind.DELTA and manifest.counts.lines > MAX_DELTA_LINES:
-        raise FeedRefused(FeedReason.DELTA_TOO_LARGE)
-    if manifest.kind is VersionKind.SNAPSHOT and state.version > manifest.version:
-        raise FeedRefused(FeedReason.VERSION_REPLAYED)
+def _check_chain(manifest: VerifiedManifest, state: ReplicaState) -> None:
+    """A version that follows what stands must say so with its digest; only a snapshot may jump, over what it replaces."""
+    if manifest.predecessor == state.version:
+        if manifest.predecessor_digest != state.digest:
+            raise FeedRefused(FeedReason.CHAIN_BROKEN)
+    elif manifest.kind is VersionKind.DELTA:
+        raise FeedRefused(FeedReason.VERSION_GAP)
 
 
 def _check_counts(manifest: VerifiedManifest, tally: Tally) -> None:

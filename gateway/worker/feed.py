@@ -13,11 +13,10 @@ import asyncio
 import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError
 from gateway.credit.feed_version import (
     ApplyConflict,
@@ -40,7 +39,10 @@ from gateway.worker.decide import (
     decide_pause,
     decide_step,
 )
-from gateway.worker.ports import FeedMetrics, FeedSource, Jitter, ReplicaWriter
+
+if TYPE_CHECKING:
+    from gateway.base.clock import Clock
+    from gateway.worker.ports import FeedMetrics, FeedSource, Jitter, ReplicaWriter
 
 MAX_VERSIONS_A_TICK: Final = 64
 TICK_DEADLINE_S: Final = 3600.0
@@ -145,7 +147,7 @@ class FeedLoop:
         except ApplyConflict:
             return TickOutcome(result=TickResult.BUSY, applied=tuple(applied))
         except GatewayError as exc:
-            _log.error("feed_store_failed", reason=exc.reason)  # noqa: TRY400 - a named failure, not a defect
+            _log.error("feed_store_failed", reason=exc.reason)
             return TickOutcome(result=TickResult.STORE_FAILED, applied=tuple(applied), reason=exc.reason)
 
     async def _apply(self, step: Step, head: VerifiedHead, state: ReplicaState, *, approved: bool) -> None:
@@ -236,4 +238,3 @@ class FeedLoop:
             _log.warning("feed_event_lost", version=version, reason=exc.reason)
             return
         self._last_event = (result, version, reason)
-

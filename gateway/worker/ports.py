@@ -11,18 +11,20 @@ is no longer what stands. A store that does not answer raises ``GatewayError(STO
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from gateway.base.clock import Millis
-from gateway.credit.feed_version import (
-    FeedEvent,
-    LineBatch,
-    ReplicaState,
-    Tally,
-    VerifiedHead,
-    VerifiedManifest,
-)
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from gateway.base.clock import Millis
+    from gateway.credit.feed_version import (
+        FeedEvent,
+        LineBatch,
+        ReplicaState,
+        Tally,
+        VerifiedHead,
+        VerifiedManifest,
+    )
 
 
 class FeedSource(Protocol):
@@ -60,7 +62,7 @@ class ReplicaWriter(Protocol):
         """Return what the replica stands on."""
         ...
 
-    async def apply(
+    async def apply(  # noqa: PLR0913 - each part is named at the call
         self,
         manifest: VerifiedManifest,
         batches: AsyncIterator[LineBatch],

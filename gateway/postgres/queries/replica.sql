@@ -80,6 +80,14 @@ TRUNCATE replica.subject_0, replica.record_0, replica.quarantine_0;
 -- Empty a slot that no reader uses.
 TRUNCATE replica.subject_1, replica.record_1, replica.quarantine_1;
 
+-- name: analyze_slot_0
+-- Tell the planner what a slot holds before anyone reads it; without the right to, this is a warning and nothing more.
+ANALYZE replica.subject_0, replica.record_0, replica.quarantine_0;
+
+-- name: analyze_slot_1
+-- Tell the planner what a slot holds before anyone reads it; without the right to, this is a warning and nothing more.
+ANALYZE replica.subject_1, replica.record_1, replica.quarantine_1;
+
 -- name: put_registrations
 -- Insert or replace registrations in the current slot; returns how many are new.
 WITH held AS (
