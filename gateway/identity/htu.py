@@ -66,8 +66,10 @@ class AddressMatcher:
         """Tell whether ``htu`` names the resource at a raw path (no query) of our origin."""
         if (htu, path) in self._known:
             return True
+        if path[:1] != "/" or "?" in path or "#" in path:  # an absolute-form target would run on from our host's name
+            return False
         ours = normalise_uri(self._origin + path)
-        if ours is None or "?" in path or "#" in path or normalise_uri(htu) != ours:
+        if ours is None or normalise_uri(htu) != ours:
             return False
         if len(self._known) < _CACHE_ENTRIES and len(htu) + len(path) <= MAX_HTU_CHARS:
             self._known.add((htu, path))

@@ -5,8 +5,9 @@ Not for: revocation, which the audit commit decides by the ``cred`` claim, exact
 Source: RFC 9068 sections 2 and 4; RFC 9449 section 6.1 (``cnf.jkt``); RFC 8725. Statements R5 and R7, rows D02 to D05
 and D10.
 
-Claims of ours: ``partner``, the partner's identifier; ``cred``, the thumbprint of the registered key that authenticated; and
-``purposes``, what the partner's agreement lets it ask for. A changed agreement is in force when the token has run out.
+Claims of ours: ``partner``, the partner's identifier; ``cred``, the thumbprint of the registered key that authenticated;
+and ``purposes``, what the partner's agreement lets it ask for. A changed agreement is in force when the token has run
+out.
 """
 
 from __future__ import annotations

@@ -150,6 +150,7 @@ def make_claims(key: SigningKey = PROOF_KEY, token: str = "the-token") -> Verifi
         client_id=CLIENT_ID,
         credential=KEY.public.thumbprint,
         scopes=frozenset({"verifications"}),
+        purposes=frozenset({"onboarding"}),
         jkt=key.public.thumbprint,
         jti=JTI,
         iat=NOW_S,
@@ -190,6 +191,7 @@ def token_claims(**changes: Any) -> dict[str, Any]:
         "scope": "verifications",
         "cnf": {"jkt": PROOF_KEY.public.thumbprint},
         "partner": PARTNER_ID,
+        "purposes": "onboarding",
         "cred": KEY.public.thumbprint,
     }
     return {**claims, **changes}

@@ -113,6 +113,7 @@ def own_access_token():
         client_id=CLIENT_ID,
         credential=KEY.public.thumbprint,
         scopes=["verifications"],
+        purposes=["onboarding"],
         jkt=PROOF_KEY.public.thumbprint,
         jti=JTI,
     )

@@ -254,7 +254,7 @@ def test_es256_takes_the_raw_form_in_range_only():
 
 def test_ps256_takes_a_salt_of_32_bytes_and_sha_256_only():
     """A11: salt 0, 20 and the longest; other digests and RSASSA-PKCS1-v1_5."""
-    sha256, sha1, sha512 = hashes.SHA256(), hashes.SHA1(), hashes.SHA512()  # noqa: S303 - must be refused
+    sha256, sha1, sha512 = hashes.SHA256(), hashes.SHA1(), hashes.SHA512()
     private = RSA_KEY._private
     bad = {
         "salt 0": private.sign(MESSAGE, padding.PSS(padding.MGF1(sha256), 0), sha256),

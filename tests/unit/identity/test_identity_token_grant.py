@@ -221,7 +221,7 @@ async def test_a5_the_answer_is_a_token_bound_to_the_key_of_the_proof():
     assert not hasattr(response, "refresh_token")
     assert (claims.client_id, claims.partner_id) == (CLIENT_ID, PARTNER_ID)
     assert (claims.credential, claims.jkt) == (KEY.public.thumbprint, PROOF_KEY.public.thumbprint)
-    assert claims.exp == NOW_S + 300
+    assert (claims.purposes, claims.exp) == ({"onboarding"}, NOW_S + 300)
 
 
 async def test_the_ledger_is_told_everything_the_commit_must_check():
@@ -292,7 +292,7 @@ async def test_a_key_revoked_meanwhile_gets_no_token():
 async def test_a_failing_store_is_not_mistaken_for_a_refusal():
     class Broken(FakeLedger):
         async def record_issue(self, issue):
-            raise GatewayError(ErrorKind.STORE_UNAVAILABLE)
+            raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts={"request": issue.request_id})
 
     with pytest.raises(GatewayError) as caught:
         await Endpoint(ledger=Broken()).grant(make_request())
