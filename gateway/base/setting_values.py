@@ -23,6 +23,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+_FEED_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LOG_ORIGIN: Final = re.compile(r"[a-z0-9][a-z0-9.:-]*(?:/[A-Za-z0-9._-]+)+")
 _MAX_ORIGIN: Final = 200
 _MAX_PORT: Final = 65_535
@@ -53,10 +54,12 @@ def integer(least: int, most: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         if _INTEGER.fullmatch(text) is None:
-            raise BadValue("not_integer")
+            msg = "not_integer"
+            raise BadValue(msg)
         number = int(text)
         if not least <= number <= most:
-            raise BadValue("out_of_range", least=least, most=most)
+            msg = "out_of_range"
+            raise BadValue(msg, least=least, most=most)
         return number
 
     return parse
@@ -69,7 +72,8 @@ def choice(kind: type[Choice]) -> Callable[[str], Choice]:
         try:
             return kind(text)
         except ValueError as exc:
-            raise BadValue("not_choice", allowed=", ".join(kind)) from exc
+            msg = "not_choice"
+            raise BadValue(msg, allowed=", ".join(kind)) from exc
 
     return parse
 
@@ -77,14 +81,16 @@ def choice(kind: type[Choice]) -> Callable[[str], Choice]:
 def path(text: str) -> Path:
     """Read a path; relative ones are from the working directory."""
     if not text:
-        raise BadValue("missing")
+        msg = "missing"
+        raise BadValue(msg)
     return Path(text)
 
 
 def dsn(text: str) -> Secret:
     """Read a PostgreSQL connection URI."""
     if not text.startswith(("postgresql://", "postgres://")):
-        raise BadValue("not_dsn")
+        msg = "not_dsn"
+        raise BadValue(msg)
     return Secret(text.encode())
 
 
@@ -92,10 +98,12 @@ def address(text: str) -> Address:
     """Read ``host:port``, with brackets around an IPv6 address."""
     host, _, port = text.rpartition(":")
     if not host or _INTEGER.fullmatch(port) is None or not 0 <= int(port) <= _MAX_PORT:
-        raise BadValue("not_address")
+        msg = "not_address"
+        raise BadValue(msg)
     bare = host.removeprefix("[").removesuffix("]")
     if ":" in bare and bare == host:
-        raise BadValue("not_address")
+        msg = "not_address"
+        raise BadValue(msg)
     return Address(host=bare, port=int(port))
 
 
@@ -103,7 +111,8 @@ def http_url(text: str) -> str:
     """Read an absolute http or https URL without user, query and fragment; a trailing slash is taken off."""
     parts = _split(text)
     if parts.username is not None or parts.password is not None or "?" in text or "#" in text:
-        raise BadValue("not_url")
+        msg = "not_url"
+        raise BadValue(msg)
     return text.rstrip("/")
 
 
@@ -111,23 +120,35 @@ def origin_url(text: str) -> str:
     """Read an issuer (RFC 8414 section 2): an origin in its one spelling, compared byte by byte everywhere."""
     parts = _split(text)
     if text != f"{parts.scheme}://{parts.netloc}" or text != text.lower() or "@" in parts.netloc:
-        raise BadValue("not_origin")
+        msg = "not_origin"
+        raise BadValue(msg)
     if (parts.scheme, parts.port) in {("https", 443), ("http", 80)}:
-        raise BadValue("not_origin")  # the default port is a second spelling of the same origin
+        msg = "not_origin"
+        raise BadValue(msg)  # the default port is a second spelling of the same origin
     return text
 
 
 def log_origin(text: str) -> str:
     """Read the name of the log (C2SP tlog-checkpoint: a schema-less URL such as ``audit.example.cn/log1``)."""
     if len(text) > _MAX_ORIGIN or _LOG_ORIGIN.fullmatch(text) is None:
-        raise BadValue("not_log_origin")
+        msg = "not_log_origin"
+        raise BadValue(msg)
     return text
 
 
 def host_name(text: str) -> str:
     """Read the name of this host in the log's leaves and batches."""
     if _HOST_NAME.fullmatch(text) is None:
-        raise BadValue("not_host_name")
+        msg = "not_host_name"
+        raise BadValue(msg)
+    return text
+
+
+def feed_name(text: str) -> str:
+    """Read the name of the feed: every document the platform signs carries it."""
+    if _FEED_NAME.fullmatch(text) is None:
+        msg = "not_feed_name"
+        raise BadValue(msg)
     return text
 
 
@@ -153,7 +174,9 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError as exc:
-        raise BadValue("not_url") from exc
+        msg = "not_url"
+        raise BadValue(msg) from exc
     if not usable or not text.isascii() or not text.isprintable() or " " in text:
-        raise BadValue("not_url")
+        msg = "not_url"
+        raise BadValue(msg)
     return parts

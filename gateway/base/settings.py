@@ -114,6 +114,7 @@ class Settings:
     log_origin: str
     host_name: str
     feed_url: str
+    feed_name: str
     feed_keys_file: Path
     feed_poll_s: int
     max_stale_s: int
@@ -148,6 +149,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(name="log_origin", parse=values.log_origin, required=True),
     Option(name="host_name", parse=values.host_name, default=values.machine_name()),
     Option(name="feed_url", parse=values.http_url, required=True),
+    Option(name="feed_name", parse=values.feed_name, default="municipal"),
     Option(name="feed_keys_file", parse=values.path, required=True),
     Option(name="feed_poll_s", parse=values.integer(1, 86_400), default="60"),
     Option(name="max_stale_s", parse=values.integer(60, 31 * 86_400), default="86400"),
@@ -234,7 +236,8 @@ def _text_of(option: Option, given: dict[str, tuple[str, str]]) -> tuple[str, st
     if twin is None:
         return source, text
     if text is not None:
-        raise BadValue("both_given", file=f"{option.variable}_FILE")
+        msg = "both_given"
+        raise BadValue(msg, file=f"{option.variable}_FILE")
     return twin[0], _secret_from(Path(twin[1]))
 
 
@@ -242,7 +245,8 @@ def _secret_from(file: Path) -> str:
     try:
         return _bounded_text(file).rstrip("\r\n")
     except (OSError, UnicodeError) as exc:
-        raise BadValue("not_readable", file=str(file)) from exc
+        msg = "not_readable"
+        raise BadValue(msg, file=str(file)) from exc
 
 
 def _bounded_text(file: Path) -> str:

@@ -42,6 +42,7 @@ MEANINGS: Final[dict[str, Sentence]] = {
         "本机在日志中的名称;缺省为主机名", "this host's name in the log; the machine's name if absent"
     ),
     "feed_url": Sentence("市信用信息共享平台数据发布地址", "base URL of the municipal platform's feed"),
+    "feed_name": Sentence("数据发布的名称,须与平台签名文件中的一致", "name of the feed, as the platform signs it"),
     "feed_keys_file": Sentence("平台发布签名公钥文件", "file of the platform's public signing keys"),
     "feed_poll_s": Sentence("查询新版本的间隔(秒)", "seconds between looks for a new version"),
     "max_stale_s": Sentence(
@@ -92,6 +93,7 @@ FAULTS: Final[dict[str, Sentence]] = {
     "not_host_name": Sentence(
         "只能含字母、数字、点、横线、下划线,最长 64", "may hold letters, digits, . - _ (64 at most)"
     ),
+    "not_feed_name": Sentence("只能含小写字母、数字、点、横线、下划线", "may hold lower-case letters, digits, . - _"),
     "not_readable": Sentence("文件无法读取:{file}", "names a file that cannot be read: {file}"),
     "not_toml": Sentence("文件 {file} 不是有效的 TOML:{why}", "file {file} is not TOML: {why}"),
     "key_missing": Sentence(

@@ -1,0 +1,261 @@
+"""What the command line says: results, refusals, progress and help, by stable code.
+
+For: ``gateway.cli``. Help of single options stands with the option, in both languages at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.base.messages import Sentence
+
+WORDS: Final[dict[str, Sentence]] = {
+    # Headings
+    "client": Sentence("客户端", "client"),
+    "name": Sentence("名称", "name"),
+    "sector": Sentence("类型", "sector"),
+    "state": Sentence("状态", "state"),
+    "live_keys": Sentence("可用密钥", "live keys"),
+    "purposes": Sentence("用途", "purposes"),
+    "kid": Sentence("密钥名", "kid"),
+    "alg": Sentence("算法", "alg"),
+    "thumbprint": Sentence("指纹", "thumbprint"),
+    "not_before": Sentence("生效", "active from"),
+    "ended": Sentence("停用", "ended"),
+    "index": Sentence("序号", "index"),
+    "time": Sentence("时间", "time"),
+    "kind": Sentence("类别", "kind"),
+    "partner": Sentence("机构", "partner"),
+    "operation": Sentence("操作", "operation"),
+    "decision": Sentence("结果", "decision"),
+    "verification": Sentence("核验编号", "verification"),
+    "version": Sentence("版本", "version"),
+    "result": Sentence("结果", "result"),
+    "reason": Sentence("原因", "reason"),
+    "records": Sentence("记录数", "records"),
+    "quarantined": Sentence("隔离", "quarantined"),
+    "setting": Sentence("设置项", "setting"),
+    "value": Sentence("取值", "value"),
+    "source": Sentence("来源", "source"),
+    "meaning": Sentence("说明", "meaning"),
+    "default": Sentence("缺省", "default"),
+    # Results
+    "partner_added": Sentence(
+        "已登记 {client}({partner})。审计日志序号 {leaf}。", "Added {client} ({partner}). Audit leaf {leaf}."
+    ),
+    "key_added": Sentence(
+        "已登记密钥 {kid}({alg}),指纹 {thumbprint}。审计日志序号 {leaf}。",
+        "Registered key {kid} ({alg}), thumbprint {thumbprint}. Audit leaf {leaf}.",
+    ),
+    "key_revoked": Sentence(
+        "密钥 {thumbprint} 现为 {state},不再被接受。审计日志序号 {leaf}。",
+        "Key {thumbprint} is now {state} and accepted no more. Audit leaf {leaf}.",
+    ),
+    "key_generated": Sentence(
+        "已生成私钥 {private}(仅本人可读)与公钥 {public}。登记命令:\n  credit-gateway key add 客户端 --jwk {public}",
+        "Wrote private key {private} (readable by you alone) and public key {public}. Register it with:\n"
+        "  credit-gateway key add CLIENT --jwk {public}",
+    ),
+    "host_keys_made": Sentence("已生成 {file}", "made {file}"),
+    "host_keys_kept": Sentence("密钥均已存在,未做改动。", "All key files exist already; nothing was changed."),
+    "migrated": Sentence("数据库结构:{before} → {after}", "schema: {before} → {after}"),
+    "migrated_already": Sentence("数据库结构已是最新({after})。", "The schema is up to date ({after})."),
+    "log_open": Sentence("审计日志 {log_id} 已启用:{origin}", "Audit log {log_id} is open: {origin}"),
+    "config_ok": Sentence("设置与密钥均无误。", "Settings and keys are fine."),
+    "database_ok": Sentence("数据库满足要求。", "The database is fit."),
+    "feed_current": Sentence("已是最新版本。", "The newest version is applied already."),
+    "feed_behind": Sentence("已应用:{versions};仍有更新的版本。", "Applied: {versions}; there are newer ones."),
+    "feed_applied": Sentence("已应用版本 {versions}。", "Applied version {versions}."),
+    "feed_refused": Sentence(
+        "版本 {version} 被拒绝:{reason}。仍以上一个正确版本答复。",
+        "Version {version} was refused: {reason}. Answers still come from the last good one.",
+    ),
+    "feed_unreachable": Sentence("无法连接市平台:{reason}。", "The municipal platform cannot be reached: {reason}."),
+    "feed_busy": Sentence("同步进程正在应用新版本。", "The feed process is applying a version right now."),
+    "feed_store_failed": Sentence("数据库未能完成:{reason}。", "The database did not complete it: {reason}."),
+    "feed_never": Sentence("尚未应用过任何版本。", "No version has been applied yet."),
+    "feed_state": Sentence(
+        "{feed} 版本 {version},数据时点 {as_of},{records} 条记录,{quarantined} 条隔离。",
+        "{feed} version {version}, as of {as_of}, {records} records, {quarantined} quarantined.",
+    ),
+    "fsck_clean": Sentence(
+        "✔ 日志完好:{leaves} 个条目、{batches} 个批次、{tiles} 个完整切片均由条目重新推导一致。根 {root}",
+        "✔ The log is sound: {leaves} leaves, {batches} batches, {tiles} full tiles re-derived. Root {root}",
+    ),
+    "fsck_fault": Sentence("✘ {code}:{where}", "✘ {code}: {where}"),
+    "fsck_broken": Sentence("✘ 日志与其条目不一致。", "✘ The log contradicts its leaves."),
+    "fsck_progress": Sentence("已核对 {leaves} 个条目", "{leaves} leaves checked"),
+    "receipt_good": Sentence(
+        "✔ 回执有效:日志 {log} 第 {index} 条,树大小 {size}。",
+        "✔ The receipt is good: leaf {index} of {log}, tree size {size}.",
+    ),
+    "receipt_bad": Sentence("✘ 未通过:{step}。{detail}", "✘ Failed: {step}. {detail}"),
+    "status_up": Sentence("✔ {url} 就绪", "✔ {url} is ready"),
+    "status_down": Sentence("✘ {url} 未就绪:{reason}", "✘ {url} is not ready: {reason}"),
+    # Refusals
+    "usage": Sentence("用法有误:{why}\n查看帮助:{command} --help", "Usage: {why}\nHelp: {command} --help"),
+    "client_taken": Sentence("客户端标识已被使用。", "The client identifier is in use."),
+    "client_unknown": Sentence("没有这个客户端。", "There is no such client."),
+    "partner_closed": Sentence("该机构已关闭。", "The partner is closed."),
+    "key_known": Sentence(
+        "该密钥已登记过;停用的密钥不得再次使用。", "The key is known already; a key once retired never comes back."
+    ),
+    "kid_taken": Sentence("该客户端已有同名密钥。", "The client has a key of that name."),
+    "too_many_keys": Sentence(
+        "该客户端已有两把可用密钥,请先停用一把。", "The client has two live keys already; retire one first."
+    ),
+    "key_unknown": Sentence("没有这把密钥。", "There is no such key."),
+    "key_retired": Sentence("该密钥已停用。", "The key is retired already."),
+    "key_compromised": Sentence("该密钥已标记为泄露。", "The key is marked compromised already."),
+    "last_key": Sentence(
+        "这是该客户端最后一把可用密钥;请先登记新密钥,若已泄露请加 --compromised。",
+        "It is the client's last live key: register a new one first, or say --compromised.",
+    ),
+    "key_refused": Sentence("公钥不符合要求:{faults}", "The public key is not acceptable: {faults}"),
+    "jwk_unreadable": Sentence("不是 JWK(JSON)", "not a JWK in JSON"),
+    "jwk_private": Sentence(
+        "其中含有私钥,该私钥已泄露,请勿再使用", "it holds the private key, which is exposed now: do not use it any more"
+    ),
+    "jwk_refused": Sentence("不接受的密钥({reason})", "a key of a kind we do not accept ({reason})"),
+    "kid_malformed": Sentence("kid 只能含字母、数字与 . _ ~ -", "kid may hold letters, digits and . _ ~ - only"),
+    "leaf_unknown": Sentence("没有这个条目。", "There is no such leaf."),
+    "not_client_id": Sentence(
+        "客户端标识须为 3 至 63 位小写字母、数字或连字符,以字母或数字开头。",
+        "A client identifier is 3 to 63 lower-case letters, digits or hyphens and begins with a letter or digit.",
+    ),
+    "nothing_allowed": Sentence("至少需要一个 --purpose。", "At least one --purpose is needed."),
+    "store_unavailable": Sentence("数据库暂时不可用。", "The database is not available."),
+    "unavailable": Sentence("服务暂时不可用,请稍后重试。", "The service is not available; try again later."),
+    "file_unreadable": Sentence("无法读取文件 {file}。", "Cannot read {file}."),
+    "file_exists": Sentence("文件 {file} 已存在,未覆盖。", "{file} exists and was not overwritten."),
+    "file_unwritable": Sentence("无法写入 {file}。", "Cannot write {file}."),
+    "not_a_time": Sentence("{text} 不是带时区的 RFC 3339 时间。", "{text} is not an RFC 3339 time with offset."),
+    "file_malformed": Sentence("文件 {file} 内容有误:{why}", "{file} is malformed: {why}"),
+    "policy_malformed": Sentence("策略文件第 {line} 行有误:{why}", "The policy file is wrong in line {line}: {why}"),
+    "not_private_key": Sentence("{file} 不是可用的私钥:{why}", "{file} is not a usable private key: {why}"),
+    "no_profile": Sentence(
+        "没有找到机构配置 {file};请先运行 credit-gateway demo,或用 --profile 指定。",
+        "No profile at {file}: run credit-gateway demo, or name one with --profile.",
+    ),
+    "unreachable": Sentence("无法连接 {url}。", "Cannot reach {url}."),
+    "answer_malformed": Sentence("{url} 的答复不是约定的格式。", "{url} answered in an unexpected form."),
+    "token_refused": Sentence("未取得令牌:{why}", "No token: {why}"),
+    "request_refused": Sentence("请求被拒绝({code}):{why}", "Refused ({code}): {why}"),
+    "receipt_not_ours": Sentence(
+        "✘ 答复的回执没有通过核验({step}),请勿采信该答复。",
+        "✘ The receipt of the answer does not verify ({step}): do not rely on the answer.",
+    ),
+    "settings_faulty": Sentence("设置有 {count} 处错误:", "{count} settings are wrong:"),
+    "database_unfit": Sentence("数据库不满足要求:", "The database is not fit:"),
+    "db_not_durable": Sentence("{name} 未开启,提交后的数据可能丢失", "{name} is off: committed data may be lost"),
+    "db_too_old": Sentence(
+        "PostgreSQL 版本过低({version}),需要 15 以上", "PostgreSQL is too old ({version}); 15 is needed"
+    ),
+    "db_standby": Sentence("这是备库,不能写入", "it is a standby and cannot be written to"),
+    "db_embedded": Sentence("这是演示用的内嵌数据库", "it is the demo's embedded server"),
+    "db_schema": Sentence(
+        "数据库结构为 {found},程序需要 {wanted};请运行 credit-gateway migrate",
+        "its schema is {found}, the program needs {wanted}; run credit-gateway migrate",
+    ),
+    "cannot_listen": Sentence("无法监听 {where}:{why}", "Cannot listen on {where}: {why}"),
+    "migrate_failed": Sentence("迁移未执行:{why}", "Not migrated: {why}"),
+    "unexpected": Sentence(
+        "程序出错:{error}({place})。请将此行报告给维护者。", "A defect: {error} ({place}). Please report this line."
+    ),
+    # Demo
+    "demo_step_database": Sentence("启动内嵌 PostgreSQL", "starting the embedded PostgreSQL"),
+    "demo_step_schema": Sentence("建立数据库结构与角色", "making the schema and its roles"),
+    "demo_step_city": Sentence(
+        "启动模拟市平台({size} 户商户)", "starting the simulated municipal platform ({size} merchants)"
+    ),
+    "demo_step_keys": Sentence("生成密钥并登记演示机构", "making keys and registering the demo partner"),
+    "demo_step_gateway": Sentence("启动网关({workers} 个工作进程)", "starting the gateway ({workers} workers)"),
+    "demo_step_feed": Sentence("同步信用数据,等待就绪", "applying the feed, waiting until everything answers"),
+    "demo_ready": Sentence("演示已就绪。按 Ctrl-C 停止。", "The demo is ready. Ctrl-C stops it."),
+    "demo_next": Sentence("下一步,在另一个终端输入:", "Next, type in another terminal:"),
+    "demo_stopping": Sentence("正在停止……", "stopping …"),
+    "demo_stopped": Sentence("已停止。数据保留在 {dir}", "Stopped. The data is kept in {dir}"),
+    "demo_running": Sentence(
+        "{dir} 中已有演示在运行(进程 {pid})。请先停止它,或用 --data-dir 另选目录。",
+        "A demo is already running in {dir} (process {pid}). Stop it first, or choose another --data-dir.",
+    ),
+    "demo_died": Sentence(
+        "{what} 意外退出(代码 {code}),日志见 {log}", "{what} ended unexpectedly (code {code}); see {log}"
+    ),
+    "demo_slow": Sentence(
+        "{what} 在 {seconds} 秒内未就绪,日志见 {log}", "{what} was not ready within {seconds} s; see {log}"
+    ),
+    "demo_not_ours": Sentence(
+        "{dir} 不是演示目录,--fresh 不会清空它。", "{dir} is not a demo directory; --fresh will not empty it."
+    ),
+    "demo_no_server": Sentence("无法启动内嵌 PostgreSQL:{why}", "The embedded PostgreSQL cannot be started: {why}"),
+    "api": Sentence("接口", "API"),
+    "admin": Sentence("管理端口", "admin port"),
+    "municipal": Sentence("模拟市平台", "municipal simulator"),
+    "policy": Sentence("日志信任策略", "log policy"),
+    "profile": Sentence("机构配置", "profile"),
+    # The card of an answer
+    "outcome": Sentence("结论", "outcome"),
+    "subject": Sentence("主体", "subject"),
+    "flags": Sentence("限制信息", "flags"),
+    "measures": Sentence("措施", "measures"),
+    "basis": Sentence("依据", "basis"),
+    "authority": Sentence("认定机关", "authority"),
+    "document": Sentence("文书号", "document"),
+    "from": Sentence("起始", "from"),
+    "until": Sentence("期限", "until"),
+    "repair": Sentence("修复途径", "repair"),
+    "unverified_row": Sentence("目录行未经核实", "catalogue row unverified"),
+    "reasons": Sentence("说明", "notes"),
+    "candidates": Sentence("同名候选", "candidates"),
+    "as_of": Sentence("数据时点", "as of"),
+    "catalogue": Sentence("目录", "catalogue"),
+    "receipt": Sentence("回执", "receipt"),
+    "receipt_checked": Sentence("✔ 已离线核验:{log} 第 {index} 条", "✔ checked offline: leaf {index} of {log}"),
+    "outcome_clear": Sentence("✔ 无失信限制", "✔ clear"),
+    "outcome_restricted": Sentence("✘ 有失信限制", "✘ restricted"),
+    "outcome_partial": Sentence("⚠ 信息不完整,不能认定无失信限制", "⚠ partial: cannot be called clear"),
+    "outcome_unknown_subject": Sentence("? 登记信息中没有该主体", "? unknown subject"),
+    "outcome_unavailable": Sentence("⚠ 数据过期或不可用,暂无结论", "⚠ unavailable: no verdict"),
+    "in_force": Sentence("生效中", "in force"),
+    "observation": Sentence("观察期", "under observation"),
+    "under_objection": Sentence("异议处理中", "under objection"),
+}
+
+HELP: Final[dict[str, Sentence]] = {
+    "app": Sentence(
+        "信用网关:平台企业核验签约商户,答复附可独立核验的回执。",
+        "Credit gateway: partners verify merchants; every answer carries a receipt that anyone can check.",
+    ),
+    "demo": Sentence("一条命令启动完整演示", "everything at once, on this machine"),
+    "verify": Sentence("核验一个商户或参与方", "verify one merchant or participant"),
+    "serve": Sentence("启动网关", "run the gateway"),
+    "migrate": Sentence("建立或升级数据库结构", "bring the database to this version's schema"),
+    "partner": Sentence("接入机构", "partners"),
+    "partner add": Sentence("登记机构", "bring a partner on"),
+    "partner list": Sentence("列出机构", "list partners"),
+    "key": Sentence("机构密钥", "partners' keys"),
+    "key generate": Sentence("生成一对机构密钥(在机构一侧)", "make a key pair, on the partner's side"),
+    "key add": Sentence("登记机构公钥", "register a partner's public key"),
+    "key list": Sentence("列出机构密钥", "list the keys of a client"),
+    "key revoke": Sentence("停用密钥,立即生效", "take a key out of use, at once"),
+    "keys": Sentence("本机密钥", "this host's own keys"),
+    "keys init": Sentence("生成本机密钥文件", "make this host's key files"),
+    "feed": Sentence("市平台数据", "the municipal feed"),
+    "feed pull": Sentence("立即同步一次", "look for a new version now"),
+    "feed status": Sentence("当前版本与近况", "which version is answered from"),
+    "audit": Sentence("审计日志", "the audit log"),
+    "audit list": Sentence("最近的条目", "the latest leaves"),
+    "audit get": Sentence("查看一个条目", "one leaf, opened"),
+    "audit fsck": Sentence("由条目重新推导整个日志", "re-derive the whole log from its leaves"),
+    "receipt": Sentence("回执", "receipts"),
+    "receipt verify": Sentence("离线核验回执", "verify a receipt offline"),
+    "log-policy": Sentence("输出本机日志信任策略", "print the log policy of this host"),
+    "config": Sentence("设置", "settings"),
+    "config check": Sentence("检查设置、密钥与数据库", "check settings, keys and database"),
+    "config show": Sentence("显示生效的设置及来源", "show the settings in force and where each is from"),
+    "config schema": Sentence("列出全部设置项", "list every setting"),
+    "status": Sentence("查询网关是否就绪", "ask a running gateway whether it is ready"),
+    "version": Sentence("显示版本", "print the version"),
+    "example": Sentence("示例", "Example"),
+}

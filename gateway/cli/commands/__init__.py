@@ -1,0 +1,1 @@
+"""One module a noun of the command tree. Each registers its commands on the application it is given."""

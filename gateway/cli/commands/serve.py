@@ -1,0 +1,95 @@
+"""``serve``, and the two hidden commands its children are started with."""
+
+import asyncio
+import socket
+from typing import Annotated
+
+import uvloop
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from gateway import wiring
+from gateway.base.host_keys import load_host_keys
+from gateway.base.log import configure_logging
+from gateway.base.messages import Lang
+from gateway.base.settings import Settings
+from gateway.cli.common import Common, CommonOptions, given, help_text
+from gateway.cli.failures import CommandError
+from gateway.cli.heartbeat import lifeline
+from gateway.cli.supervisor import Plan, supervise
+from gateway.cli.terminal import Exit
+from gateway.postgres.pool import Target, connect
+from gateway.postgres.preflight import check_database
+
+
+def register(app: App, lang: Lang) -> None:
+    """Add the commands."""
+    app.command(serve, name="serve", help=help_text(lang, "serve", "credit-gateway serve --workers 4"))
+    app.command(serve_worker, name="serve-worker", show=False)
+    app.command(feed_worker, name="feed-worker", show=False)
+
+
+def serve(
+    *,
+    workers: Annotated[
+        int | None, Parameter(validator=Number(gte=1, lte=64), help="工作进程数 · worker processes")
+    ] = None,
+    common: CommonOptions = None,
+) -> int:
+    """Run the gateway until SIGTERM: workers on one port, one feed process, the admin port."""
+    options = given(common)
+    settings = _configured(options)
+    plan = Plan(settings=settings, workers=workers or settings.workers, config=options.config)
+    try:
+        return asyncio.run(_checked(plan))
+    except OSError as exc:
+        addresses = f"{settings.bind}, {settings.admin_bind}"
+        raise CommandError(Exit.UNHEALTHY, "cannot_listen", where=addresses, why=exc.strerror or "") from exc
+
+
+async def _checked(plan: Plan) -> int:
+    """Refuse to start on an unfit database; a database that is down may come back while the workers wait for it."""
+    try:
+        connection = await connect(Target(dsn=plan.settings.database_dsn, application_name="credit-gateway start"))
+    except (OSError, TimeoutError):
+        return await supervise(plan)
+    try:
+        await check_database(connection, production=plan.settings.production)
+    finally:
+        await connection.close()
+    return await supervise(plan)
+
+
+def serve_worker(*, slot: int, fd: int, heartbeat_fd: int, common: CommonOptions = None) -> int:
+    """Run one worker on an inherited socket. Started by ``serve``."""
+    settings = _configured(given(common))
+
+    async def work() -> None:
+        with socket.socket(fileno=fd) as sock:
+            async with lifeline(heartbeat_fd) as line:
+                await wiring.run_worker(settings, sock, slot, line)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())
+    return Exit.OK
+
+
+def feed_worker(*, heartbeat_fd: int, common: CommonOptions = None) -> int:
+    """Run the feed process. Started by ``serve``."""
+    settings = _configured(given(common))
+
+    async def work() -> None:
+        async with lifeline(heartbeat_fd) as line:
+            await wiring.run_feed(settings, line)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work())
+    return Exit.OK
+
+
+def _configured(options: Common) -> Settings:
+    """Return the settings with keys checked and logging set up, or raise with every fault there is."""
+    settings = options.settings()
+    load_host_keys(settings)
+    configure_logging(settings.log_level, settings.log_format)
+    return settings

@@ -1,0 +1,91 @@
+"""How commands speak: one object that knows the language and whether a person or a machine reads.
+
+For: results on stdout (a table, a card, or with ``--json`` one JSON document and nothing else), everything else on stderr.
+Not for: deciding anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.base.clock import SHANGHAI, Millis, to_datetime
+from gateway.base.messages import Lang, Sentence, say
+from gateway.base.messages.cli import WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_ENCODER: Final = msgspec.json.Encoder()
+NOTHING: Final = "—"
+"""Shown where a value does not apply."""
+
+
+class Exit(IntEnum):
+    """Exit codes of every command; documented in the README."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    AUTHENTICATION = 3
+    NOT_FOUND = 4
+    CONFLICT = 5
+    RATE_LIMITED = 6
+    UNHEALTHY = 7
+    INTEGRITY = 8
+    CONFIGURATION = 78
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """Where a command writes. ``out`` carries results, ``err`` everything a pipe must not see."""
+
+    lang: Lang
+    json: bool = False
+    out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+
+    def word(self, code: str, **blanks: str | int) -> str:
+        """Return a sentence of ``messages.cli`` in the reader's language."""
+        return say(WORDS, code, self.lang, **blanks)
+
+    def pick(self, sentence: Sentence) -> str:
+        """Return a sentence of another table in the reader's language."""
+        return sentence.zh if self.lang is Lang.ZH else sentence.en
+
+    def tell(self, code: str, **blanks: str | int) -> None:
+        """Say something to a person; a machine is told nothing but the document."""
+        if not self.json:
+            self.out.print(Text(self.word(code, **blanks)))
+
+    def complain(self, text: str) -> None:
+        """Say on stderr what went wrong."""
+        self.err.print(Text(text))
+
+    def document(self, value: Any) -> None:  # noqa: ANN401 - any tree that msgspec encodes
+        """Write the one JSON document of a ``--json`` command."""
+        self.out.file.write(msgspec.json.format(_ENCODER.encode(value), indent=2).decode() + "\n")
+
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Write a table; ``headings`` are codes of ``messages.cli``. Cells are shown as they are, never as markup."""
+        table = Table(*(self.word(code) for code in headings), box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(NOTHING if cell is None else clean(str(cell))) for cell in row))
+        self.out.print(table, soft_wrap=False)
+
+    def moment(self, instant: Millis | None) -> str:
+        """Return an instant in Asia/Shanghai with its offset."""
+        if instant is None:
+            return NOTHING
+        return to_datetime(instant, SHANGHAI).isoformat(sep=" ", timespec="seconds")
+
+
+def clean(text: str) -> str:
+    """Return a text without control characters: what comes from a server may not drive the terminal."""
+    return "".join(char if char.isprintable() else "�" for char in text)
