@@ -40,6 +40,15 @@ class RecentLeaf:
     leaf: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SealedLeaf:
+    """A leaf and its plaintext as stored."""
+
+    leaf: bytes
+    key_id: int
+    sealed: bytes
+
+
 class PostgresLogReader:
     """Reads one log through a pool."""
 
@@ -135,6 +144,11 @@ class PostgresLogReader:
             )
             for row in rows
         ]
+
+    async def sealed(self, index: int) -> SealedLeaf | None:
+        """Return the sealed plaintext of one leaf; ``None`` after an erasure."""
+        row = await self._one("sealed", index)
+        return None if row is None else SealedLeaf(row["leaf"], row["key_id"], row["sealed"])
 
     async def _one(self, name: str, *values: object) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped
         rows = await self._all(name, *values)

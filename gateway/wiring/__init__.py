@@ -3,3 +3,9 @@
 ``worker`` builds a gateway process, ``feed`` the feed process, ``operator`` what the command line works with. Nothing else
 knows which adapter stands behind a port.
 """
+
+from gateway.wiring.feed import run_feed
+from gateway.wiring.operator import open_operator
+from gateway.wiring.worker import open_worker, run_worker
+
+__all__ = ["open_operator", "open_worker", "run_feed", "run_worker"]

@@ -12,19 +12,23 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, values
 
+from gateway.credit.feed_version import ReplicaState
+
 _LATENCY_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 def name_process(slot: str) -> None:
-    """Name this process's metric files by its slot. Must run before ``Metrics`` is made, once."""
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)
+    """Name this process's metric files by its slot. Must run before ``Metrics`` is made, once; does nothing for a lone process."""
+    if values.ValueClass is not values.MutexValue:
+        values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)  # type: ignore[no-untyped-call] # the library carries no types
 
 
 class Metrics:
     """All metrics of the gateway; implements the small protocols of those who count."""
 
-    def __init__(self) -> None:
+    def __init__(self, feed: str) -> None:
+        self._feed: Final = feed
         self._duration: Final = Histogram(
             "gateway_http_request_duration_seconds",
             "Time from the request's first byte parsed to its answer handed to the socket",
@@ -52,6 +56,9 @@ class Metrics:
         self._feed_refused: Final = Counter("gateway_feed_refused", "Versions or heads of the feed refused", ["reason"])
         self._feed_unreachable: Final = Counter(
             "gateway_feed_unreachable", "Attempts to reach the feed that failed", ["reason"]
+        )
+        self._feed_version: Final = Gauge(
+            "gateway_feed_version", "The version of the feed that answers rest on", multiprocess_mode="mostrecent"
         )
         self._quarantined: Final = Gauge(
             "gateway_feed_quarantined_lines", "Lines in quarantine", multiprocess_mode="mostrecent"
@@ -103,6 +110,12 @@ class Metrics:
     def feed_refused(self, reason: str) -> None:
         """A head or version of the feed was refused."""
         self._feed_refused.labels(reason).inc()
+
+    def feed_stands_at(self, state: ReplicaState) -> None:
+        """Set the gauges of version, freshness and lines in quarantine."""
+        self._feed_version.set(state.version)
+        self._as_of.labels(self._feed).set(state.as_of_ms / 1000)
+        self._quarantined.set(state.quarantined)
 
     def feed_unreachable(self, reason: str) -> None:
         """The municipal platform could not be reached."""

@@ -163,3 +163,10 @@ SELECT audit.ensure_partitions($1::date, $2::integer);
 -- name: forget_idempotency
 -- Remove idempotency keys whose day is over.
 DELETE FROM audit.idempotency WHERE created_ms < $1;
+
+-- name: sealed
+-- Read the sealed plaintext of one leaf.
+SELECT e.leaf, s.key_id, s.sealed
+FROM audit.entry AS e
+JOIN audit.secret AS s USING (log_id, leaf_index, logged_at)
+WHERE e.log_id = $1 AND e.leaf_index = $2;

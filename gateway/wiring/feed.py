@@ -1,0 +1,96 @@
+"""The feed process: one a host, of which one in the cluster applies a version at a time; and the housekeeping of the database.
+
+Not for: answering requests; a version that takes a minute to load must not make one of them wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Final
+
+from asyncpg.exceptions import InterfaceError, PostgresError
+
+from gateway.base.clock import DAY_MS, SystemClock
+from gateway.base.log import get_logger
+from gateway.base.settings import SettingFault, Settings, SettingsError
+from gateway.municipal.client import FeedLimits, MunicipalFeed, open_feed_session
+from gateway.municipal.envelope import PlatformKeys, parse_platform_keys
+from gateway.postgres.pool import LOADER_SETTINGS, Pool, PoolSize, Target, open_pool
+from gateway.postgres.queries import Queries
+from gateway.postgres.replica_writer import PostgresReplicaWriter
+from gateway.wiring.metrics import Metrics, name_process
+from gateway.wiring.worker import PARTITION_DAYS, Lifeline
+from gateway.worker.feed import FeedLoop, Needs
+
+HOUSEKEEPING_S: Final = 3600.0
+_log = get_logger()
+
+
+@asynccontextmanager
+async def open_feed_loop(settings: Settings, metrics: Metrics) -> AsyncIterator[tuple[FeedLoop, Pool]]:
+    """Build the feed loop and keep it for the length of a block."""
+    keys = read_platform_keys(settings)
+    target = Target(dsn=settings.feed_database_dsn, application_name="credit-gateway feed", settings=LOADER_SETTINGS)
+    pool = await open_pool(target, PoolSize(minimum=1, maximum=2))
+    limits = FeedLimits()
+    try:
+        async with open_feed_session(limits) as session:
+            source = MunicipalFeed(
+                session,
+                base_url=settings.feed_url,
+                feed=settings.feed_name,
+                keys=keys,
+                directory=Path(gettempdir()),
+                limits=limits,
+            )
+            replica = PostgresReplicaWriter(pool, Queries.load("replica"), feed=settings.feed_name)
+            yield FeedLoop(Needs(source=source, replica=replica, metrics=metrics, clock=SystemClock())), pool
+    finally:
+        await pool.close()
+
+
+async def run_feed(settings: Settings, line: Lifeline) -> None:
+    """Pull the feed and keep house until the line says stop. A version that is being applied is abandoned whole."""
+    name_process("feed")
+    async with open_feed_loop(settings, Metrics(settings.feed_name)) as (loop, pool):
+        line.report(())
+        async with asyncio.TaskGroup() as group:
+            pulling = group.create_task(loop.run(poll_s=settings.feed_poll_s, jitter=random.random), name="feed")
+            keeping = group.create_task(_keep_house(pool), name="housekeeping")
+            await line.stopping.wait()
+            pulling.cancel()
+            keeping.cancel()
+
+
+def read_platform_keys(settings: Settings) -> PlatformKeys:
+    """Read the registered public keys of the municipal platform; ``SettingsError`` if there are none to be read."""
+    try:
+        return parse_platform_keys(settings.feed_keys_file.read_text(encoding="ascii"))
+    except (OSError, ValueError) as exc:
+        fault = SettingFault(
+            name="GATEWAY_FEED_KEYS_FILE", code="not_readable", params={"file": str(settings.feed_keys_file)}
+        )
+        raise SettingsError((fault,)) from exc
+
+
+async def _keep_house(pool: Pool) -> None:
+    """Make the partitions of the coming days and forget idempotency keys whose day is over, once an hour."""
+    queries = Queries.load("audit")
+    clock = SystemClock()
+    while True:
+        now = clock.now_ms()
+        today = dt.datetime.fromtimestamp(now / 1000, dt.UTC).date()
+        try:
+            async with pool.acquire() as connection:
+                await connection.execute(queries["ensure_partitions"], today, PARTITION_DAYS)
+                await connection.execute(queries["forget_idempotency"], now - DAY_MS)
+        except (OSError, TimeoutError, InterfaceError, PostgresError) as exc:
+            # Partitions exist for a week ahead: the next hour will do.
+            _log.warning("housekeeping_failed", error=type(exc).__name__)
+        await asyncio.sleep(HOUSEKEEPING_S)

@@ -1,0 +1,196 @@
+"""What the command line works with: an operator's powers, each change committed with its own leaf."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from gateway.audit.entry import LeafKind
+from gateway.audit.fsck import FsckReport, fsck
+from gateway.audit.merkle import leaf_hash
+from gateway.audit.policy import render_policy
+from gateway.base.canonical import canonical_json
+from gateway.base.clock import Millis, SystemClock
+from gateway.base.errors import ErrorKind, GatewayError
+from gateway.base.host_keys import load_host_keys
+from gateway.base.sealing import CannotOpen, Sealer
+from gateway.base.settings import Settings
+from gateway.identity.key_policy import SubmittedKey
+from gateway.identity.partner import Client, Partner, RegisteredKey
+from gateway.postgres.feed_status import FeedStatus, read_feed_status
+from gateway.postgres.log_reader import PostgresLogReader, RecentLeaf
+from gateway.postgres.partner_store import (
+    KeyAddition,
+    KeyRevocation,
+    ListedPartner,
+    add_key,
+    add_partner,
+    end_key,
+    list_keys,
+    list_partners,
+)
+from gateway.postgres.pool import Connection, Pool, PoolSize, Target, open_pool
+from gateway.postgres.queries import Queries
+from gateway.verification.operator_ledger import OperatorLedger
+from gateway.wiring.feed import open_feed_loop
+from gateway.wiring.metrics import Metrics
+from gateway.wiring.parts import make_checkpoint_sealer, make_checkpoint_signer, make_sealer, names, running_committer
+from gateway.worker.feed import TickOutcome
+
+PROCESS: Final = "operator"
+T = TypeVar("T")
+
+
+class _Change(Generic[T]):
+    """A rider that keeps what its change returned."""
+
+    def __init__(self, change: Callable[[Connection], Awaitable[T]]) -> None:
+        self._change: Final = change
+        self.result: T | None = None
+
+    async def ride(self, transaction: object) -> None:
+        self.result = await self._change(transaction)
+
+    def returned(self) -> T:
+        if self.result is None:
+            raise GatewayError(ErrorKind.INTERNAL)
+        return self.result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """``gateway.cli.operator.Operator`` on PostgreSQL."""
+
+    settings: Settings
+    pool: Pool
+    queries: Queries
+    ledger: OperatorLedger
+    reader: PostgresLogReader
+    sealer: Sealer
+    policy_text: str
+    clock: SystemClock
+    metrics: Metrics
+
+    async def add_partner(self, partner: Partner) -> int:
+        """Bring a partner on; return the index of its leaf."""
+        said = canonical_json(
+            {
+                "client_id": partner.client_id,
+                "partner_id": partner.partner_id,
+                "purposes": sorted(partner.purposes),
+                "scopes": sorted(partner.scopes),
+                "sector": partner.sector,
+            }
+        )
+
+        async def change(connection: Connection) -> bool:
+            await add_partner(connection, self.queries, partner, self.clock.now_ms())
+            return True
+
+        return await self.ledger.act(LeafKind.PARTNER, "partner.add", said, _Change(change))
+
+    async def list_partners(self) -> Sequence[ListedPartner]:
+        """Return all partners."""
+        async with self.pool.acquire() as connection:
+            return await list_partners(connection, self.queries)
+
+    async def add_key(
+        self, client_id: str, submitted: SubmittedKey, not_before_ms: Millis
+    ) -> tuple[RegisteredKey, int]:
+        """Register a key; return it and the index of its leaf."""
+        addition = KeyAddition(
+            client_id=client_id, submitted=submitted, not_before_ms=not_before_ms, now=self.clock.now_ms()
+        )
+
+        async def change(connection: Connection) -> RegisteredKey:
+            return await add_key(connection, self.queries, addition)
+
+        rider = _Change(change)
+        said = canonical_json({"client_id": client_id, "thumbprint": submitted.key.thumbprint})
+        index = await self.ledger.act(LeafKind.KEY, "key.add", said, rider)
+        return rider.returned(), index
+
+    async def list_keys(self, client_id: str) -> Sequence[RegisteredKey]:
+        """Return all keys of a client."""
+        async with self.pool.acquire() as connection:
+            return await list_keys(connection, self.queries, client_id)
+
+    async def revoke_key(self, key: str, *, client_id: str | None, compromised: bool) -> tuple[RegisteredKey, int]:
+        """Take a key out of use; when this returns, no audit commit admits it any more."""
+        revocation = KeyRevocation(client_id=client_id, key=key, compromised=compromised, now=self.clock.now_ms())
+
+        async def change(connection: Connection) -> tuple[Client, RegisteredKey]:
+            return await end_key(connection, self.queries, revocation)
+
+        rider = _Change(change)
+        said = canonical_json({"client_id": client_id, "compromised": compromised, "key": key})
+        index = await self.ledger.act(LeafKind.KEY, "key.revoke", said, rider)
+        return rider.returned()[1], index
+
+    async def feed_pull(self) -> TickOutcome:
+        """Look for a new version once, now."""
+        async with open_feed_loop(self.settings, self.metrics) as (loop, _pool):
+            return await loop.tick()
+
+    async def feed_status(self) -> FeedStatus:
+        """Return which version is answered from and what happened lately."""
+        async with self.pool.acquire() as connection:
+            return await read_feed_status(connection, self.queries, self.settings.feed_name)
+
+    async def recent_leaves(self, limit: int) -> Sequence[RecentLeaf]:
+        """Return the latest leaves, newest first."""
+        return await self.reader.recent(limit)
+
+    async def leaf(self, index: int) -> RecentLeaf:
+        """Return one leaf; ``NOT_FOUND`` if the log has not grown to it."""
+        found = await self.reader.recent(1, before=index + 1)
+        if not found or found[0].leaf_index != index:
+            raise GatewayError(ErrorKind.NOT_FOUND, reason="leaf_unknown")
+        return found[0]
+
+    async def opened(self, index: int) -> bytes | None:
+        """Return the sealed plaintext of a leaf, or ``None`` if it was erased, is empty, or another host's key sealed it."""
+        stored = await self.reader.sealed(index)
+        if stored is None or not stored.sealed:
+            return None
+        try:
+            return self.sealer.open(stored.sealed, leaf_hash(stored.leaf), stored.key_id)
+        except CannotOpen:
+            return None
+
+    async def fsck(self, progress: Callable[[int], None]) -> FsckReport:
+        """Re-derive every tile, root and batch of the log from its leaves."""
+        return await fsck(self.reader, progress=progress)
+
+    async def log_policy(self) -> str:
+        """Return the C2SP tlog-policy that trusts this host's log key."""
+        return self.policy_text
+
+
+@asynccontextmanager
+async def open_operator(settings: Settings) -> AsyncIterator[Operator]:
+    """Build an operator's powers for the length of a block."""
+    keys = load_host_keys(settings)
+    metrics = Metrics(settings.feed_name)
+    dsn = settings.operator_database_dsn
+    pool = await open_pool(Target(dsn=dsn, application_name="credit-gateway operator"), PoolSize(minimum=1, maximum=3))
+    try:
+        checkpoints = make_checkpoint_sealer(settings, keys)
+        sealer = make_sealer(keys)
+        queries = Queries.load()
+        async with running_committer(settings, dsn, checkpoints, metrics, process=PROCESS) as committer:
+            yield Operator(
+                settings=settings,
+                pool=pool,
+                queries=queries,
+                ledger=OperatorLedger(committer, sealer, names(settings), SystemClock()),
+                reader=PostgresLogReader(pool, queries, log_id=settings.log_id),
+                sealer=sealer,
+                policy_text=render_policy([make_checkpoint_signer(settings, keys).vkey]),
+                clock=SystemClock(),
+                metrics=metrics,
+            )
+    finally:
+        await pool.close()

@@ -1,0 +1,205 @@
+"""One gateway process: from settings to the handler of its port.
+
+Built from the inside out, as the layers lie: stores, rules with their keys, use cases, edge. Closed in the opposite order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from gateway.api.edge import Observers, accepted_hosts, partner_front
+from gateway.api.needs import Needs
+from gateway.audit.committer import Committer
+from gateway.audit.entry import BlindIndexer
+from gateway.base.clock import SystemClock
+from gateway.base.errors import GatewayError
+from gateway.base.host_keys import HostKeys, load_host_keys
+from gateway.base.log import get_logger
+from gateway.base.settings import NonceMode, Settings
+from gateway.identity.metadata import render_jwks, render_metadata
+from gateway.identity.nonce import NonceAudience, NonceIssuer
+from gateway.identity.proof import ProofVerifier
+from gateway.identity.signing_key import SigningKey
+from gateway.identity.token import TokenIssuer, TokenVerifier
+from gateway.identity.token_grant import GrantToken
+from gateway.postgres.log_reader import PostgresLogReader
+from gateway.postgres.partner_store import PostgresPartnerDirectory
+from gateway.postgres.pool import Pool, PoolSize, Target, open_pool
+from gateway.postgres.preflight import check_database
+from gateway.postgres.queries import Queries
+from gateway.postgres.replica_store import PostgresReplica
+from gateway.verification.ledger import Ledger
+from gateway.verification.log_face import LogFace
+from gateway.verification.read_back import ReadBack
+from gateway.verification.token_ledger import CommittedTokens
+from gateway.verification.verify import Knowledge, Verify
+from gateway.web.authenticate import Authenticator
+from gateway.web.body import BodyLimits
+from gateway.web.middleware import Front, FrontPolicy
+from gateway.web.server import HttpLimits, start_server
+from gateway.wiring.metrics import Metrics, name_process
+from gateway.wiring.parts import (
+    BLIND_INDEX_EPOCH,
+    make_checkpoint_sealer,
+    make_sealer,
+    names,
+    read_catalogue,
+    running_committer,
+)
+
+PARTITION_DAYS: Final = 7
+READINESS_S: Final = 1.0
+"""Between two looks at whether requests may come."""
+DRAIN_GRACE_S: Final = 2.0
+"""How long clients may still use the connections they hold open while we drain."""
+
+
+class Lifeline(Protocol):
+    """The process's line to whoever runs it."""
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set when the process shall end."""
+        ...
+
+    def report(self, reasons: Sequence[str]) -> None:
+        """Say why requests should not come here now; nothing means that they may."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A built gateway process, not yet listening."""
+
+    front: Front
+    needs: Needs
+    committer: Committer
+    replica: PostgresReplica
+    log_reader: PostgresLogReader
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings, *, process: str, metrics: Metrics | None = None) -> AsyncIterator[Worker]:
+    """Build a gateway process and keep it for the length of a block.
+
+    Raises:
+        SettingsError: a key file is missing, readable by others, or an example key.
+        PreflightError: the database is not fit to serve from.
+    """
+    keys = load_host_keys(settings)
+    counted = metrics or Metrics(settings.feed_name)
+    target = Target(dsn=settings.database_dsn, application_name=f"credit-gateway {process}")
+    pool = await open_pool(target, PoolSize(minimum=1, maximum=settings.pool_size))
+    try:
+        queries = Queries.load()
+        await _check(pool, queries, settings)
+        sealer = make_checkpoint_sealer(settings, keys)
+        async with running_committer(settings, settings.database_dsn, sealer, counted, process=process) as committer:
+            replica = PostgresReplica(pool, queries, feed=settings.feed_name)
+            reader = PostgresLogReader(pool, queries, log_id=settings.log_id)
+            needs = _needs(settings, keys, _Stores(pool, queries, replica, reader, committer), counted)
+            policy = FrontPolicy(
+                hosts=accepted_hosts(settings.issuer),
+                deadline_s=settings.request_timeout_ms / 1000,
+                max_in_flight=settings.commit_queue,
+            )
+            front = partner_front(needs, policy, Observers(log=get_logger(), metrics=counted))
+            try:
+                yield Worker(front=front, needs=needs, committer=committer, replica=replica, log_reader=reader)
+            finally:
+                await replica.close()
+    finally:
+        await pool.close()
+
+
+async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: Lifeline) -> None:
+    """Serve on a bound socket until the line says stop, then drain: no request that reached us fails."""
+    name_process(f"worker-{slot}")
+    async with open_worker(settings, process=f"worker-{slot}") as worker:
+        server = await start_server(worker.front, sock, HttpLimits())
+        while not line.stopping.is_set():
+            line.report(await _reasons(worker))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READINESS_S):
+                    await line.stopping.wait()
+        line.report(("draining",))
+        await server.drain(grace_s=min(DRAIN_GRACE_S, settings.drain_s / 2), finish_s=settings.drain_s / 2)
+
+
+async def _reasons(worker: Worker) -> tuple[str, ...]:
+    """Return why requests should not come here now."""
+    try:
+        state = await worker.replica.source_state()
+    except GatewayError as exc:
+        return (exc.kind.value,)
+    return () if state is not None else ("no_feed_applied",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    pool: Pool
+    queries: Queries
+    replica: PostgresReplica
+    reader: PostgresLogReader
+    committer: Committer
+
+
+def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics) -> Needs:
+    """Build rules and use cases on the stores."""
+    clock = SystemClock()
+    issuer = settings.issuer
+    signing = SigningKey(keys.token_signing)
+    sealer = make_sealer(keys)
+    checkpoints = make_checkpoint_sealer(settings, keys)
+    host = names(settings)
+    ledger = Ledger(stores.committer, sealer, BlindIndexer(keys.blind_index, BLIND_INDEX_EPOCH), host)
+    read_back = ReadBack(stores.reader, sealer, ledger, checkpoints)
+    max_stale_ms = settings.max_stale_s * 1000
+    knowledge = Knowledge(replica=stores.replica, catalogue=read_catalogue(), max_stale_ms=max_stale_ms)
+    return Needs(
+        issuer=issuer,
+        clock=clock,
+        authenticate=Authenticator(
+            TokenVerifier(issuer, issuer, [signing.public], clock),
+            _proofs(settings, keys, NonceAudience.RESOURCES, clock),
+        ),
+        verify=Verify(knowledge, ledger, stores.reader, read_back, clock),
+        read_back=read_back,
+        ledger=ledger,
+        log=LogFace(stores.reader, checkpoints),
+        grant_token=GrantToken(
+            issuer=issuer,
+            audience=issuer,
+            directory=PostgresPartnerDirectory(stores.pool, stores.queries),
+            ledger=CommittedTokens(stores.committer, sealer, host),
+            proofs=_proofs(settings, keys, NonceAudience.TOKEN_ENDPOINT, clock),
+            tokens=TokenIssuer(issuer, issuer, signing, clock),
+            clock=clock,
+        ),
+        source=stores.replica,
+        metrics=metrics,
+        jwks=render_jwks([signing.public]),
+        metadata=render_metadata(issuer),
+        body_limits=BodyLimits(max_bytes=settings.max_body_bytes, receive_s=settings.request_timeout_ms / 1000),
+        max_stale_ms=max_stale_ms,
+    )
+
+
+def _proofs(settings: Settings, keys: HostKeys, audience: NonceAudience, clock: SystemClock) -> ProofVerifier:
+    nonces = NonceIssuer([keys.dpop_nonce], audience) if settings.dpop_nonce is NonceMode.REQUIRED else None
+    return ProofVerifier(settings.issuer, nonces, clock)
+
+
+async def _check(pool: Pool, queries: Queries, settings: Settings) -> None:
+    """Refuse a database that is not fit, and make sure that the coming days have their partitions."""
+    async with pool.acquire() as connection:
+        await check_database(connection, production=settings.production)
+        today = dt.datetime.fromtimestamp(SystemClock().now_ms() / 1000, dt.UTC).date()
+        await connection.execute(queries["ensure_partitions"], today, PARTITION_DAYS)
