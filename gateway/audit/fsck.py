@@ -77,10 +77,12 @@ class FsckReport:
         return self.complete and not self.faults
 
 
-async def fsck(reader: LogReader, *, max_faults: int = MAX_FAULTS) -> FsckReport:
+async def fsck(
+    reader: LogReader, *, max_faults: int = MAX_FAULTS, progress: Callable[[int], None] = lambda _leaves: None
+) -> FsckReport:
     """Re-derive the log from its leaves, up to the head as it is now.
 
-    Entries that arrive meanwhile are left for next time.
+    Entries that arrive meanwhile are left for next time. ``progress`` is told after each page how many leaves were checked.
 
     1. Walk the entries up to the head, comparing leaf hashes and indexes, tiles as they complete, and each batch root.
     2. Compare what is left over: tiles and batches past the head's size.
@@ -91,7 +93,7 @@ async def fsck(reader: LogReader, *, max_faults: int = MAX_FAULTS) -> FsckReport
     run = _Run(reader, head, max_faults)
     try:
         # 1
-        await run.walk()
+        await run.walk(progress)
         # 2
         await run.compare_leftovers()
         # 3
@@ -150,7 +152,7 @@ class _Run:
             complete=complete,
         )
 
-    async def walk(self) -> None:
+    async def walk(self, progress: Callable[[int], None]) -> None:
         """Read every entry below the head's size and grow the tree with it."""
         await self._compare_batches()  # the batch of size 0
         while (first := self.frontier.size) < self.head.size:
@@ -159,6 +161,7 @@ class _Run:
             at = 0
             while at < len(hashes):
                 at += await self._advance(hashes, at)
+            progress(self.frontier.size)
             if len(hashes) < len(page) or not page:
                 self.fault(FaultCode.INDEX_GAP, self.frontier.size)
                 raise _Stopped

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +30,7 @@ class TilePathError(ValueError):
     """A text is not the path of a tile; ``args[0]`` is a short machine word."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class TileAddress:
     """One tile: its level, its index there, and its width in hashes, 256 for a full tile."""
 
@@ -140,8 +140,8 @@ class StoredTree:
         first = address.index * TILE_WIDTH
         if address.level >= TILE_HEIGHT or first + address.width > self._size >> (TILE_HEIGHT * address.level):
             raise _not_found("tile")
-        hashes = await self._read(address.level, address.index, range(first, first + address.width))
-        return b"".join(hashes[at] for at in range(first, first + address.width))
+        base, hashes = await self._read(address.level, address.index, range(first, first + address.width))
+        return b"".join(hashes[first - base : first - base + address.width])
 
     async def _hashes(self, ranges: Sequence[LeafRange]) -> list[bytes]:
         """Return the hash over each range, reading each tile once."""
@@ -152,15 +152,15 @@ class StoredTree:
         known: dict[_Node, bytes] = {}
         for (level, index), nodes in by_tile.items():
             wanted = range(min(node.span.start for node in nodes), max(node.span.stop for node in nodes))
-            hashes = await self._read(level, index, wanted)
+            base, hashes = await self._read(level, index, wanted)
             for node in nodes:
-                known[node] = perfect_root([hashes[at] for at in node.span])
+                known[node] = perfect_root(hashes[node.span.start - base : node.span.stop - base])
         return [bag(known[node] for node in part) for part in parts]
 
-    async def _read(self, level: int, index: int, wanted: range) -> Mapping[int, bytes]:
-        """Return at least the wanted hashes of one tile, by index.
+    async def _read(self, level: int, index: int, wanted: range) -> tuple[int, Sequence[bytes]]:
+        """Return at least the wanted hashes of one tile, and the index of the first one returned.
 
-        From the tile if it is full, else from what lies below it.
+        They come from the tile if it is full, else from what lies below it.
         """
         if (index + 1) * TILE_WIDTH <= self._size >> (TILE_HEIGHT * level):
             tile = await self._reader.full_tile(level, index)
@@ -172,7 +172,7 @@ class StoredTree:
             found = await self._reader.tile_roots(level - 1, wanted.start, len(wanted))
         if len(found) != len(wanted):
             raise GatewayError(ErrorKind.INTERNAL, reason="log_contradicts_head", facts={"level": level, "tile": index})
-        return dict(zip(wanted, found, strict=True))
+        return wanted.start, found
 
 
 def _nodes(part: LeafRange) -> Iterable[_Node]:

@@ -31,13 +31,7 @@ def cosignature(seed, text=TEXT):
 
 LOG = f"log {log_signer().vkey}\n"
 WITNESSES = "".join(f"witness W{seed} {witness(seed)}\n" for seed in range(11, 17))
-TWO_LEVELS = (
-    f"# trust\n\n{LOG}{WITNESSES}"
-    "group X 2 W11 W12 W13\n"
-    "group Y any W14 W15\n"
-    "group both all X Y\n"
-    "quorum both\n"
-)
+TWO_LEVELS = f"# trust\n\n{LOG}{WITNESSES}group X 2 W11 W12 W13\ngroup Y any W14 W15\ngroup both all X Y\nquorum both\n"
 
 
 def test_a_policy_without_witnesses_trusts_every_listed_key_of_the_log():
@@ -108,7 +102,9 @@ def test_a_false_cosignature_of_a_known_witness_refuses_the_checkpoint():
 
 def test_whitespace_comments_urls_and_opaque_names_are_accepted():
     text = f"  # 说明\n\t log\t{log_signer().vkey}  https://log.example/ \nwitness ".encode()
-    text += b"\xff\xfe " + f"{witness(11)} https://w.example\n".encode() + b"group none-such 1 \xff\xfe\nquorum none-such\n"
+    text += (
+        b"\xff\xfe " + f"{witness(11)} https://w.example\n".encode() + b"group none-such 1 \xff\xfe\nquorum none-such\n"
+    )
 
     policy = parse_policy(text)
 
