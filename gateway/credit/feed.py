@@ -38,7 +38,7 @@ _OPEN_SECRECY: Final = frozenset({"", "none", "非涉密", "无"})
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SALVAGED_ID: Final = re.compile(rb'"id"\s*:\s*"([!#-\[\]-~]{1,128})"')
 _SALVAGED_CODE: Final = re.compile(rb'"(?:uscc|CF_XDR_SHXYM)"\s*:\s*"([0-9A-Y]{18})"')
-_BAD_MEMBER: Final = re.compile(r"`\$\.([A-Za-z_.]+)`|field `([A-Za-z_]+)`")
+_BAD_MEMBER: Final = re.compile(r"at `\$\.([A-Za-z_.]+)`|required field `([A-Za-z_]+)`")
 
 _STRINGS: Final = msgspec.json.Decoder(dict[str, str])
 _STRING_QUOTES: Final = 4  # two around a name, two around its value

@@ -78,8 +78,8 @@ class PenaltyLine(LifecycleLine, frozen=True, kw_only=True):
     corrected_on: dt.date | None = None
 
 
-class PersonLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The listed person; only the role and a masked name are kept."""
+class PersonLine(msgspec.Struct, frozen=True, kw_only=True):
+    """The listed person; only the role and a masked name are kept, an identity number beside them is dropped unread."""
 
     role: PersonRole
     name: Word

@@ -36,7 +36,7 @@ _ORGANISATION_WEIGHTS: Final = (3, 7, 9, 10, 5, 8, 4, 2)
 # First in each group what was typed, then what was meant. I, O, Z, S and V are outside the alphabet, so always slips.
 _CONFUSED: Final = {
     group[0]: group[1:]
-    for group in "I1 O0 Z2 S5 VUY 0DQ D0 Q0 1L7 L1 71T T7 8B B8 6G G6C CG UW WU XY YX MN NM PR RP EF FE".split()
+    for group in "I1 O0 Z2 S5 VUY 0DQ D0 Q0 1L7 L1 71T T7 8B B8 6G G6C CG UW WU XY YX MN NM PR RP EF FE".split()  # noqa: SIM905 - a list of literals takes a line each
 }
 
 _CITIZEN_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
