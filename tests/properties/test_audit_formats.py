@@ -1,5 +1,6 @@
 """Readers of the log's texts are total, and what they accept has one spelling."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -15,7 +16,6 @@ from gateway.audit.note import NoteError, parse_note, parse_vkey
 from gateway.audit.policy import PolicyError, parse_policy
 from gateway.audit.receipt import ReceiptError, verify_receipt
 from gateway.audit.tlog_proof import TlogProofError, parse_tlog_proof, render_tlog_proof
-import contextlib
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "vectors" / "audit" / "golden.json").read_text("utf-8"))
 POLICY = parse_policy(GOLDEN["policy"].encode())

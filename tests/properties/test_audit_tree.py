@@ -1,5 +1,6 @@
 """Any tree, any batch sizes, any two sizes: ours equals the recursive definition, and nothing spoilt verifies."""
 
+import contextlib
 import functools
 
 import pytest
@@ -11,7 +12,6 @@ from gateway.audit.proofs import ProofError, root_from_inclusion, verify_consist
 from gateway.audit.tiles import StoredTree, TileAddress, TilePathError, parse_tile_path
 from tests.fakes.memory_log import MemoryLog, make_leaves
 from tests.fakes.reference_tree import mth, path, proof
-import contextlib
 
 HASHES = [leaf_hash(leaf) for leaf in make_leaves(1500)]
 DIGEST = st.binary(min_size=32, max_size=32)
