@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
 from gateway.base.errors import ErrorKind, Fault, GatewayError
@@ -18,13 +18,9 @@ from gateway.identity.authorization import parse_authorization
 from gateway.verification.call import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.identity.proof import ProofVerifier, VerifiedProof
     from gateway.identity.token import TokenVerifier, VerifiedClaims
     from gateway.web.exchange import Exchange
-
-AgreedPurposes: TypeAlias = "Callable[[VerifiedClaims], frozenset[str]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,6 @@ class Authenticated:
     """A sender whose token is good and who holds the token's key, before its body is read."""
 
     claims: VerifiedClaims
-    purposes: frozenset[str]
     proof: VerifiedProof
     proof_text: str
 
@@ -49,7 +44,7 @@ class Authenticated:
             client_id=claims.client_id,
             credential=claims.credential,
             scopes=claims.scopes,
-            purposes=self.purposes,
+            purposes=claims.purposes,
             claim=self.proof.claim,
             request_hash=digest.digest(),
             operation=operation,
@@ -57,15 +52,11 @@ class Authenticated:
 
 
 class Authenticator:
-    """Authenticates requests against one token verifier and one proof verifier, both for the public origin of this gateway.
+    """Authenticates requests against one token verifier and one proof verifier, both for the public origin of this gateway."""
 
-    ``purposes`` tells what the agreement of a token's partner allows it to ask for; it must answer from memory.
-    """
-
-    def __init__(self, tokens: TokenVerifier, proofs: ProofVerifier, purposes: AgreedPurposes) -> None:
+    def __init__(self, tokens: TokenVerifier, proofs: ProofVerifier) -> None:
         self._tokens: Final = tokens
         self._proofs: Final = proofs
-        self._purposes: Final = purposes
 
     def __call__(self, exchange: Exchange) -> Authenticated:
         """Return who asks, and note in the exchange which header fields the answer owes.
@@ -96,7 +87,7 @@ class Authenticator:
         if not proof.nonce_fresh:
             self._hand_out_nonce(exchange)
         exchange.partner_id = claims.partner_id
-        return Authenticated(claims, self._purposes(claims), proof, values[0])
+        return Authenticated(claims, proof, values[0])
 
     def _hand_out_nonce(self, exchange: Exchange) -> None:
         nonce = self._proofs.fresh_nonce()

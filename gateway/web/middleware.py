@@ -194,7 +194,9 @@ class Front:
     def _wire(self, exchange: Exchange, reply: Reply) -> WireAnswer:
         request = exchange.request
         # A body that was not read to its end would be taken for the next request: say goodbye instead.
-        keep_alive = request.keep_alive and not self.activity.draining and request.content.is_eof()
+        content = request.content
+        readable = content.is_eof() and content.exception() is None
+        keep_alive = readable and request.keep_alive and not self.activity.draining
         connection = None
         if not keep_alive:
             connection = "close"

@@ -50,6 +50,11 @@ class HttpLimits:
     keepalive_s: float = 75.0
     linger_s: float = 2.0
 
+    def __post_init__(self) -> None:
+        if self.max_line_bytes == self.max_field_bytes:
+            msg = "the limits of line and field must differ"
+            raise ValueError(msg)
+
 
 class UnfitParser(RuntimeError):  # noqa: N818 - a statement about what is installed
     """The installed aiohttp must not face strangers."""
@@ -205,6 +210,11 @@ class RunningServer:
         self._activity: Final = front.activity
 
     @property
+    def is_listening(self) -> bool:
+        """Whether new connections are accepted."""
+        return self._listener.is_serving()
+
+    @property
     def connections(self) -> int:
         """The number of open connections."""
         return self._activity.connections
@@ -245,17 +255,17 @@ async def start_server(front: Front, sock: socket.socket, limits: HttpLimits) ->
     Raises:
         UnfitParser: aiohttp is too old or runs its pure-Python parser.
     """
-    check_parser()
+    check_parser(version("aiohttp"))
     server = GatewayServer(front, limits)
     listener = await asyncio.get_running_loop().create_server(server, sock=sock, backlog=BACKLOG)
     return RunningServer(server, listener, front)
 
 
-def check_parser() -> None:
-    """Return if the installed HTTP parser is fit to face strangers; raise ``UnfitParser`` otherwise."""
-    installed = tuple(int(part) for part in version("aiohttp").split(".")[:3] if part.isdigit())
-    if installed < OLDEST_AIOHTTP:
-        msg = f"aiohttp {version('aiohttp')} is older than {'.'.join(map(str, OLDEST_AIOHTTP))}"
+def check_parser(installed: str) -> None:
+    """Return if the HTTP parser of an aiohttp version is fit to face strangers; raise ``UnfitParser`` otherwise."""
+    numbers = tuple(int(part) for part in installed.split(".")[:3] if part.isdigit())
+    if numbers < OLDEST_AIOHTTP:
+        msg = f"aiohttp {installed} is older than {'.'.join(map(str, OLDEST_AIOHTTP))}"
         raise UnfitParser(msg)
     if HttpRequestParser is HttpRequestParserPy:
         msg = "aiohttp runs its pure-Python parser: install a build with the C extension"
