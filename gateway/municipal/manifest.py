@@ -49,10 +49,10 @@ MAX_UNCOMPRESSED_BYTES: Final = 32 * 1024**3
 
 _Version = Annotated[int, Meta(ge=1, le=2**53 - 1)]  # exact in every JSON reader
 _Count = Annotated[int, Meta(ge=0, le=2**40)]
-_Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+_Digest = Annotated[str, Meta(min_length=64, max_length=64, pattern="^[0-9a-f]{64}$")]
 _Time = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 _Feed = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
-_FileName = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9._-]{0,127}$")]
+_FileName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,127}$(?!\n)")]  # Python's $ lets one LF pass
 _Kind = Annotated[str, Meta(pattern="^[a-z][a-z_]{0,31}$")]
 
 
