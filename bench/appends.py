@@ -17,9 +17,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import msgspec
@@ -27,22 +26,18 @@ import uvloop
 
 from bench import machine
 from bench.processes import ROOT
-from bench.service import Setup
-from gateway.audit.checkpoint import CheckpointSigner
-from gateway.audit.committer import Committer, Pace
 from gateway.audit.merkle import leaf_hash
-from gateway.audit.note import NoteSigner
 from gateway.audit.ports import Committed, PendingEntry
-from gateway.audit.sealing import CheckpointSealer
-from gateway.base.crypto import Ed25519Signer
+from gateway.base.host_keys import load_host_keys
 from gateway.base.onetime import one_time_id
-from gateway.base.secret import Secret
-from gateway.postgres.log_store import PostgresLogStore
-from gateway.postgres.pool import COMMITTER_SETTINGS, Target, connect
-from gateway.postgres.queries import Queries
+from gateway.base.settings import Settings, load_settings
+from gateway.wiring.parts import make_checkpoint_sealer, running_committer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.world import World
+    from gateway.audit.committer import Committer
 
 IN_FLIGHT: Final = 256
 """As many as one batch takes; a loaded gateway of two workers has about that many requests at once."""
@@ -74,7 +69,9 @@ SELECT 1, n, now(), sha256(int8send(n)), convert_to(repeat('x', {LEAF_BYTES}), '
 FROM fresh;
 """
 # One statement and one round trip a row: the friendliest form for the peer.
-_IN_ORDER: Final = f"WITH fresh AS (UPDATE bench_one_row.head SET size = size + 1 WHERE log_id = 1 RETURNING size AS n{_ROWS}"
+_IN_ORDER: Final = (
+    f"WITH fresh AS (UPDATE bench_one_row.head SET size = size + 1 WHERE log_id = 1 RETURNING size AS n{_ROWS}"
+)
 _IN_ANY_ORDER: Final = f"WITH fresh AS (SELECT nextval('bench_one_row.any_index') AS n{_ROWS}"
 
 
@@ -132,18 +129,14 @@ async def _execute(database: str, statements: str) -> None:
         await connection.close(timeout=10)
 
 
-async def _drive(setup: Setup, seconds: float) -> dict[str, float]:
+async def _drive(settings: Settings, seconds: float) -> dict[str, float]:
     """Keep ``IN_FLIGHT`` entries in the committer for some seconds; count what was acknowledged."""
-    seed = bytes.fromhex((Path(setup.keys_dir) / "log-signing.key").read_text(encoding="ascii").strip())
-    signer = CheckpointSigner(NoteSigner(setup.log_origin, Ed25519Signer(Secret(seed))))
-    target = Target(dsn=Secret(setup.database.encode()), application_name="bench-appends", settings=COMMITTER_SETTINGS)
-    store = PostgresLogStore(lambda: connect(target), Queries.load("audit"), log_id=1)
-    committer = Committer(store, CheckpointSealer(signer), Silent(), writer="bench", pace=Pace())
+    sealer = make_checkpoint_sealer(settings, load_host_keys(settings))
     deadline = time.perf_counter() + 1.0 + seconds
     opened = deadline - seconds
     counts = {"total": 0, "measured": 0}
 
-    async def submit_in_turn(lane: int) -> None:
+    async def submit_in_turn(lane: int, committer: Committer) -> None:
         number = 0
         while time.perf_counter() < deadline:
             number += 1
@@ -153,19 +146,20 @@ async def _drive(setup: Setup, seconds: float) -> dict[str, float]:
             counts["total"] += 1
             counts["measured"] += opened <= time.perf_counter() < deadline
 
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(committer.run(), name="committer")
-        lanes = [group.create_task(submit_in_turn(lane), name=f"lane-{lane}") for lane in range(IN_FLIGHT)]
-        await asyncio.wait(lanes)
-        committer.close()
-        await running
-    await store.close()
+    async with (
+        running_committer(settings, settings.database_dsn, sealer, Silent(), process="bench-appends") as committer,
+        asyncio.TaskGroup() as group,
+    ):
+        for lane in range(IN_FLIGHT):
+            group.create_task(submit_in_turn(lane, committer), name=f"lane-{lane}")
     return {"total": counts["total"], "rate": counts["measured"] / seconds}
 
 
 def _entry(lane: int, number: int) -> PendingEntry:
     salt = os.urandom(32)
-    leaf = (f'{{"lane":{lane},"n":{number},"salt":"{salt.hex()}"' + '"x"'.ljust(LEAF_BYTES)).encode("ascii")[:LEAF_BYTES]
+    leaf = (f'{{"lane":{lane},"n":{number},"salt":"{salt.hex()}"' + '"x"'.ljust(LEAF_BYTES)).encode("ascii")[
+        :LEAF_BYTES
+    ]
     digest = leaf_hash(leaf)
     return PendingEntry(
         leaf=leaf,
@@ -191,8 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=5)
     options = parser.parse_args(arguments)
     machine.pin(options.core)
-    setup: Any = msgspec.json.decode(options.setup.read_bytes(), type=Setup)
-    print(json.dumps(uvloop.run(_drive(setup, options.seconds))))
+    settings = load_settings(msgspec.json.decode(options.setup.read_bytes(), type=dict[str, str]))
+    print(json.dumps(uvloop.run(_drive(settings, options.seconds))))
 
 
 if __name__ == "__main__":

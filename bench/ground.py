@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench import machine, processes
-from bench.corpus import Corpus, public_jwk
+from bench.corpus import Corpus
 from bench.judge import Judge
 from bench.window import Bench, Subject
 from bench.world import ISSUER, World, open_world, write_json
@@ -85,7 +85,7 @@ def _reference_command(world: World, cores: machine.Cores) -> list[str]:
     asyncio.run(reference_a.create_tables(world.database, merchants))
     setup = write_json(
         world.folder / "A.json",
-        {"database": world.database, "issuer": ISSUER, "token_key": public_jwk(world.token_key.public_key())},
+        {"database": world.database, "issuer": ISSUER, "token_key": dict(world.token_key.public.jwk)},
     )
     return ["bench.peers.reference_a", "--core", str(cores.service), "--setup", str(setup)]
 

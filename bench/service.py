@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import signal
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,42 +25,43 @@ from bench import bare, machine, processes
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-
-class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """What the harness tells a service: where the database, the keys and the log are, and its own public origin."""
-
-    database: str
-    issuer: str
-    keys_dir: str
-    log_origin: str
-    dpop_nonce: str = "required"
-
-
 LEVELS: Final = ("B0", "L0", "L1", "L1c", "L2", "L3", "L4", "L5")
 
 
 @contextlib.asynccontextmanager
-async def application(level: str, setup: Setup) -> AsyncIterator[web.Application]:
-    """Open the application of a level with all it stands on."""
-    if level == "B0":
-        yield bare.bare_application()
-        return
-    msg = f"{level} is not built yet: {setup.issuer}"
-    raise SystemExit(msg)
+async def serving_bare(listening: socket.socket) -> AsyncIterator[None]:
+    """Serve B0."""
+    runner = web.AppRunner(bare.bare_application(), access_log=None, handler_cancellation=False)
+    await runner.setup()
+    site = web.SockSite(runner, listening, backlog=1024)
+    await site.start()
+    yield
+    await runner.cleanup()
 
 
-async def serve(level: str, setup: Setup) -> None:
+async def serve(level: str, variables: dict[str, str], log: Path) -> None:
     """Serve until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with application(level, setup) as app:
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=False)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
-        await site.start()
-        processes.announce(runner.addresses[0][1])
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    port = listening.getsockname()[1]
+    if level == "B0":
+        opened: contextlib.AbstractAsyncContextManager[None] = serving_bare(listening)
+    else:
+        from bench.ladder import serving  # noqa: PLC0415 - B0 must not carry the gateway's memory
+
+        opened = serving(level, variables, listening)
+    async with opened:
+        processes.announce(port)
+        _log_to_a_file(log)
         await stop.wait()
-        await runner.cleanup()
+
+
+def _log_to_a_file(path: Path) -> None:
+    # The harness reads one line from the pipe and no more; a full pipe would stop the service.
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(handle, 1)
+    os.close(handle)
 
 
 def main() -> None:
@@ -68,8 +71,8 @@ def main() -> None:
     parser.add_argument("--setup", type=Path, required=True)
     options = parser.parse_args()
     machine.pin(options.core)
-    setup = msgspec.json.decode(options.setup.read_bytes(), type=Setup)
-    uvloop.run(serve(options.level, setup))
+    variables = msgspec.json.decode(options.setup.read_bytes(), type=dict[str, str])
+    uvloop.run(serve(options.level, variables, options.setup.with_name(f"{options.level}.jsonl")))
 
 
 if __name__ == "__main__":

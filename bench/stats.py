@@ -6,9 +6,11 @@ Pure. A ratio is made inside one round, where both sides saw the same machine, a
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DRIFT_LIMIT: Final = 0.07
 """Two windows of B0 in one round that differ by more: the machine was not the same machine."""

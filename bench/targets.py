@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from bench.stats import Spread
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.stats import Spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,12 @@ TARGETS: Final = (
         more_is_better=False,
     ),
     Target(
-        name="T17b", says="memory of a worker after all requests", must=150, stretch=100, unit="MB", more_is_better=False
+        name="T17b",
+        says="memory of a worker after all requests",
+        must=150,
+        stretch=100,
+        unit="MB",
+        more_is_better=False,
     ),
     Target(
         name="T18a",

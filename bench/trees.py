@@ -12,7 +12,6 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +31,8 @@ from gateway.postgres.pool import Target, open_pool
 from gateway.postgres.queries import Queries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bench.world import World
 
 LONG_LOG: Final = 2

@@ -91,6 +91,7 @@ class Bench:
         self._world = world
         self._postgres_pid = world.postgres.pid
         self._issuer = issuer
+        self._host = issuer.partition("://")[2]
         self._expected_rate: dict[str, float] = {}
         self._repeated: list[Prepared] = []
         self.when_open: Callable[[], None] | None = None
@@ -123,7 +124,7 @@ class Bench:
 
     def _requests(self, subject: Subject, plan: Plan) -> list[Prepared]:
         server = subject.server
-        target = Target(origin=self._issuer, host=server.host)
+        target = Target(origin=self._issuer, host=self._host)
         if subject.repeat:
             if not self._repeated:
                 self._repeated = self.corpus.prepare(target, 4000)
@@ -136,14 +137,14 @@ class Bench:
                 self._expected_rate[server.name] = self._try_out(subject, target, plan)
             count = int(self._expected_rate[server.name] * seconds * SPARE) + 2 * plan.connections
         nonce = learn_nonce(server, self.corpus.prepare(target, 1)[0])
-        target = Target(origin=self._issuer, host=server.host, nonce=nonce)
+        target = Target(origin=self._issuer, host=self._host, nonce=nonce)
         return self.corpus.prepare(target, count, spoil=subject.spoil)
 
     def _try_out(self, subject: Subject, target: Target, plan: Plan) -> float:
         """Find out roughly how fast a server is with a short load; it also warms its caches."""
         server = subject.server
         nonce = learn_nonce(server, self.corpus.prepare(target, 1)[0])
-        target = Target(origin=self._issuer, host=server.host, nonce=nonce)
+        target = Target(origin=self._issuer, host=self._host, nonce=nonce)
         requests = self.corpus.prepare(target, 12_000, spoil=subject.spoil)
         idle = _Meter(server.pid, self._postgres_pid, self.cores)
         generator = Generator(server.address, plan.connections, on_open=idle.read, on_close=idle.read)

@@ -13,26 +13,32 @@ import json
 import secrets
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench import machine
-from bench.corpus import Caller, b64url, compact_json, new_key, public_jwk, sign_es256, thumbprint
-from gateway.base.clock import Millis
+from bench.corpus import Caller, compact_json, new_key, public_jwk, thumbprint
+from gateway.base.clock import Millis, SystemClock
+from gateway.base.host_keys import TOKEN_SIGNING, create_host_keys
 from gateway.base.ids import new_id
+from gateway.base.secret import Secret
 from gateway.credit.identifiers import ALPHABET, check_character, name_key
 from gateway.credit.record import ListEntry, Registration, RegistrationStatus, encode_value
+from gateway.identity.signing_key import SigningKey
+from gateway.identity.token import TokenIssuer
 from gateway.postgres.embedded import EmbeddedPostgres
 from gateway.postgres.migrate import ensure_log, migrate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 ISSUER: Final = "https://credit.bench.example"
 LOG_ORIGIN: Final = "audit.bench.example/log1"
+FEED: Final = "municipal"
 SCOPE: Final = "verifications"
 PURPOSES: Final = ("onboarding", "periodic_review", "risk", "complaint")
 PARTNERS: Final = 8
@@ -60,7 +66,7 @@ class World:
     folder: Path
     database: str
     keys_folder: Path
-    token_key: ec.EllipticCurvePrivateKey
+    token_key: SigningKey
     partners: tuple[Partner, ...]
     expected: dict[str, str]
     loaded_at: dt.datetime
@@ -75,19 +81,27 @@ class World:
 
     def strangers(self) -> list[Caller]:
         """Return callers whose tokens are signed by a key that the gateway does not know."""
-        foreign = ec.generate_private_key(ec.SECP256R1())
+        foreign = SigningKey.generate()
         return [
             Caller(proof_key_pem=partner.proof_key_pem, token=mint(foreign, partner, TOKEN_LIFETIME_S))
             for partner in self.partners
         ]
 
     def setup_file(self) -> Path:
-        """Write what a service must know and return where."""
+        """Write the settings of a worker, as its environment variables, and return where.
+
+        The feed process is no part of a run, so its address and keys are named but never used.
+        """
         setup = {
-            "database": self.database,
-            "issuer": ISSUER,
-            "keys_dir": str(self.keys_folder),
-            "log_origin": LOG_ORIGIN,
+            "GATEWAY_ENVIRONMENT": "demo",
+            "GATEWAY_ISSUER": ISSUER,
+            "GATEWAY_DATABASE_DSN": self.database,
+            "GATEWAY_KEYS_DIR": str(self.keys_folder),
+            "GATEWAY_LOG_ORIGIN": LOG_ORIGIN,
+            "GATEWAY_HOST_NAME": "bench",
+            "GATEWAY_FEED_URL": "http://127.0.0.1:9/",
+            "GATEWAY_FEED_KEYS_FILE": str(self.folder / "feed-keys.json"),
+            "GATEWAY_FEED_NAME": FEED,
         }
         return write_json(self.folder / "setup.json", setup)
 
@@ -108,27 +122,18 @@ class World:
             await connection.close(timeout=10)
 
 
-def mint(key: ec.EllipticCurvePrivateKey, partner: Partner, lifetime_s: int) -> str:
-    """Return an access token as the gateway issues it (RFC 9068), bound to the partner's proof key (RFC 9449)."""
-    now = int(time.time())
-    issued = now if lifetime_s > 0 else now + lifetime_s - TOKEN_LIFETIME_S
-    header = {"alg": "ES256", "kid": thumbprint(public_jwk(key.public_key())), "typ": "at+jwt"}
-    claims = {
-        "iss": ISSUER,
-        "sub": partner.client_id,
-        "client_id": partner.client_id,
-        "aud": ISSUER,
-        "iat": issued,
-        "exp": now + lifetime_s,
-        "jti": secrets.token_urlsafe(16),
-        "scope": SCOPE,
-        "cnf": {"jkt": thumbprint(public_jwk(partner.proof_key.public_key()))},
-        "partner": partner.partner_id,
-        "cred": thumbprint(partner.credential),
-        "purposes": list(PURPOSES),
-    }
-    signed = f"{b64url(compact_json(header))}.{b64url(compact_json(claims))}"
-    return f"{signed}.{b64url(sign_es256(key, signed.encode('ascii')))}"
+def mint(key: SigningKey, partner: Partner, lifetime_s: int) -> str:
+    """Return an access token as the token endpoint issues it, bound to the partner's proof key."""
+    issuer = TokenIssuer(ISSUER, ISSUER, key, SystemClock(), lifetime_s)
+    return issuer.issue(
+        partner_id=partner.partner_id,
+        client_id=partner.client_id,
+        credential=thumbprint(partner.credential),
+        scopes=(SCOPE,),
+        purposes=PURPOSES,
+        jkt=thumbprint(public_jwk(partner.proof_key.public_key())),
+        jti=secrets.token_urlsafe(16),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -142,7 +147,8 @@ async def open_world(folder: Path, cores: machine.Cores, merchants: int) -> Asyn
         await migrate(database)
         await _open_log(database)
         keys_folder = folder / "keys"
-        token_key = _write_keys(keys_folder)
+        create_host_keys(keys_folder)
+        token_key = SigningKey.from_pem(Secret((keys_folder / TOKEN_SIGNING).read_bytes()))
         partners = tuple(_new_partner(number) for number in range(PARTNERS))
         codes = synthetic_codes(merchants)
         connection = await asyncpg.connect(database, timeout=10)
@@ -188,19 +194,6 @@ async def _open_log(database: str) -> None:
         await ensure_log(connection, 1, LOG_ORIGIN)
     finally:
         await connection.close(timeout=10)
-
-
-def _write_keys(folder: Path) -> ec.EllipticCurvePrivateKey:
-    folder.mkdir(mode=0o700)
-    key, pem = new_key()
-    files = {"token-signing.pem": pem}
-    for name in ("log-signing.key", "dpop-nonce.key", "blind-index.key", "sealing.key"):
-        files[name] = secrets.token_hex(32).encode("ascii") + b"\n"
-    for name, content in files.items():
-        path = folder / name
-        path.touch(mode=0o600)
-        path.write_bytes(content)
-    return key
 
 
 def _new_partner(number: int) -> Partner:
@@ -250,8 +243,8 @@ async def _load_city(connection: asyncpg.Connection, codes: Sequence[str]) -> No
     now = time.time_ns() // 1_000_000
     await connection.execute(
         "INSERT INTO replica.feed_head (feed, slot, version, manifest_sha256, as_of_ms, record_count, applied_ms)"
-        " VALUES ('city', 0, 1, $1, $2, $3, $2)",
-        bytes(32), now, len(subjects) + len(records),
+        " VALUES ($4, 0, 1, $1, $2, $3, $2)",
+        bytes(32), now, len(subjects) + len(records), FEED,
     )  # fmt: skip
     await connection.execute("ANALYZE")
 
