@@ -38,11 +38,15 @@ _log = get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to run. ``config`` is handed on to the children, which read their settings themselves."""
+    """What to run. ``config`` is handed on to the children, which read their settings themselves.
+
+    ``until_eof`` is a descriptor whose end of file means: stop (whoever started us is gone).
+    """
 
     settings: Settings
     workers: int
     config: Path | None
+    until_eof: int | None = None
 
 
 async def supervise(plan: Plan) -> int:
@@ -55,6 +59,8 @@ async def supervise(plan: Plan) -> int:
     """
     stopping = asyncio.Event()
     _take_signals(stopping)
+    if plan.until_eof is not None:
+        asyncio.get_running_loop().add_reader(plan.until_eof, stopping.set)
     with contextlib.ExitStack() as stack:
         metrics_directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="credit-gateway-metrics-"))
         sockets = _bind_slots(plan.settings.bind, plan.workers, stack)  # 1
@@ -116,7 +122,7 @@ def _children(plan: Plan, sockets: list[socket.socket], metrics_directory: Path)
             environment=environment,
             descriptors=(sock.fileno(),),
             fatal_exit=EXIT_CONFIG,
-            died=died(str(slot)),
+            died=died(f"worker-{slot}"),
         )
         for slot, sock in enumerate(sockets)
     ]

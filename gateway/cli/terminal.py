@@ -51,7 +51,7 @@ class Terminal:
     out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
     err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
 
-    def word(self, code: str, **blanks: str | int) -> str:
+    def word(self, code: str, /, **blanks: str | int) -> str:
         """Return a sentence of ``messages.cli`` in the reader's language."""
         return say(WORDS, code, self.lang, **blanks)
 
@@ -59,7 +59,7 @@ class Terminal:
         """Return a sentence of another table in the reader's language."""
         return sentence.zh if self.lang is Lang.ZH else sentence.en
 
-    def tell(self, code: str, **blanks: str | int) -> None:
+    def tell(self, code: str, /, **blanks: str | int) -> None:
         """Say something to a person; a machine is told nothing but the document."""
         if not self.json:
             self.out.print(Text(self.word(code, **blanks)))

@@ -82,7 +82,7 @@ WORDS: Final[dict[str, Sentence]] = {
         "✔ 日志完好:{leaves} 个条目、{batches} 个批次、{tiles} 个完整切片均由条目重新推导一致。根 {root}",
         "✔ The log is sound: {leaves} leaves, {batches} batches, {tiles} full tiles re-derived. Root {root}",
     ),
-    "fsck_fault": Sentence("✘ {code}:{where}", "✘ {code}: {where}"),
+    "fsck_fault": Sentence("✘ {fault}:{where}", "✘ {fault}: {where}"),
     "fsck_broken": Sentence("✘ 日志与其条目不一致。", "✘ The log contradicts its leaves."),
     "fsck_progress": Sentence("已核对 {leaves} 个条目", "{leaves} leaves checked"),
     "receipt_good": Sentence(
@@ -137,10 +137,11 @@ WORDS: Final[dict[str, Sentence]] = {
         "没有找到机构配置 {file};请先运行 credit-gateway demo,或用 --profile 指定。",
         "No profile at {file}: run credit-gateway demo, or name one with --profile.",
     ),
+    "nobody_named": Sentence("请给出代码,或用 --name 给出名称。", "Give a code, or a name with --name."),
     "unreachable": Sentence("无法连接 {url}。", "Cannot reach {url}."),
     "answer_malformed": Sentence("{url} 的答复不是约定的格式。", "{url} answered in an unexpected form."),
     "token_refused": Sentence("未取得令牌:{why}", "No token: {why}"),
-    "request_refused": Sentence("请求被拒绝({code}):{why}", "Refused ({code}): {why}"),
+    "request_refused": Sentence("请求被拒绝({problem}):{why}", "Refused ({problem}): {why}"),
     "receipt_not_ours": Sentence(
         "✘ 答复的回执没有通过核验({step}),请勿采信该答复。",
         "✘ The receipt of the answer does not verify ({step}): do not rely on the answer.",
@@ -180,7 +181,7 @@ WORDS: Final[dict[str, Sentence]] = {
         "A demo is already running in {dir} (process {pid}). Stop it first, or choose another --data-dir.",
     ),
     "demo_died": Sentence(
-        "{what} 意外退出(代码 {code}),日志见 {log}", "{what} ended unexpectedly (code {code}); see {log}"
+        "{what} 意外退出(代码 {exit}),日志见 {log}", "{what} ended unexpectedly (code {exit}); see {log}"
     ),
     "demo_slow": Sentence(
         "{what} 在 {seconds} 秒内未就绪,日志见 {log}", "{what} was not ready within {seconds} s; see {log}"

@@ -118,6 +118,6 @@ def fsck(*, common: CommonOptions = None) -> int:
         )
     else:
         for fault in report.faults:
-            terminal.tell("fsck_fault", code=fault.code.value, where=fault.where)
+            terminal.tell("fsck_fault", fault=fault.code.value, where=fault.where)
         terminal.tell("fsck_broken")
     return Exit.OK if report.clean else Exit.INTEGRITY

@@ -34,12 +34,13 @@ def serve(
     workers: Annotated[
         int | None, Parameter(validator=Number(gte=1, lte=64), help="工作进程数 · worker processes")
     ] = None,
+    until_eof: Annotated[int | None, Parameter(show=False)] = None,
     common: CommonOptions = None,
 ) -> int:
     """Run the gateway until SIGTERM: workers on one port, one feed process, the admin port."""
     options = given(common)
     settings = _configured(options)
-    plan = Plan(settings=settings, workers=workers or settings.workers, config=options.config)
+    plan = Plan(settings=settings, workers=workers or settings.workers, config=options.config, until_eof=until_eof)
     try:
         return asyncio.run(_checked(plan))
     except OSError as exc:

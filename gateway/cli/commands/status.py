@@ -1,7 +1,5 @@
 """``status`` and ``version``."""
 
-import asyncio
-
 import aiohttp
 from cyclopts import App
 
@@ -41,7 +39,7 @@ async def _ask(url: str) -> tuple[bool, str]:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
             text = (await answer.content.read(MAX_REASON_CHARS)).decode("utf-8", "replace").strip()
             return answer.status == 200, text  # noqa: PLR2004 - OK
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as exc:
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
         return False, type(exc).__name__
 
 

@@ -1,0 +1,304 @@
+"""Everything at once on this machine: database, simulated municipal platform, gateway, one registered partner.
+
+For: ``credit-gateway demo``. Every part is the real one, except that the data is synthetic; the gateway runs as a child process
+with ``environment = demo``, which alone permits http on loopback and this database. Not for: production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.base.clock import SystemClock
+from gateway.base.errors import ErrorKind, GatewayError
+from gateway.base.host_keys import create_host_keys
+from gateway.base.ids import new_id
+from gateway.base.secret import Secret
+from gateway.base.settings import Settings, load_settings
+from gateway.cli.demo_home import DemoHome, hold, render_json, write_whole
+from gateway.cli.demo_process import DemoProcess, start_process
+from gateway.cli.demo_screen import DemoScreen
+from gateway.cli.failures import CommandError
+from gateway.cli.open import operating
+from gateway.cli.terminal import Exit, Terminal
+from gateway.identity.grants import Scope
+from gateway.identity.key_policy import parse_submitted_key
+from gateway.identity.metadata import TOKEN_PATH, WELL_KNOWN_PATH
+from gateway.identity.partner import Partner, PartnerState
+from gateway.identity.signing_key import SigningKey
+from gateway.postgres.binaries import NoServerError
+from gateway.postgres.embedded import EmbeddedPostgres
+from gateway.postgres.migrate import OWNER, ensure_log, migrate
+from gateway.postgres.pool import Target, connect
+from gateway.verification.question import Purpose
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+HOST: Final = "127.0.0.1"
+DATABASE: Final = "gateway"
+LOG_ORIGIN: Final = "demo.credit-gateway.example/log1"
+CLIENT_ID: Final = "demo-partner"
+KID: Final = "demo-2026"
+_ROLES: Final = (OWNER, "gateway_api", "gateway_feed", "gateway_admin", "gateway_audit")
+_CITY_DEADLINE_S: Final = 300.0
+_READY_DEADLINE_S: Final = 300.0
+_DRAIN_S: Final = 10
+_WATCH_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What was asked for. ``port`` 0 lets the system choose all ports; otherwise the next two are used as well."""
+
+    data_dir: Path
+    port: int
+    fresh: bool
+    size: int
+    workers: int
+    ready_file: Path | None
+
+
+async def run_demo(options: DemoOptions, terminal: Terminal) -> int:
+    """Start everything, say what to do next, stay until told to stop, and leave nothing but the data directory.
+
+    1. Hold the directory. 2. Database. 3. Schema. 4. Simulated platform. 5. Keys and partner. 6. Gateway. 7. Tell. 8. Stay.
+    """
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    starting = asyncio.ensure_future(_start_and_stay(options, terminal, stopping))
+    asked = asyncio.create_task(stopping.wait(), name="stop signal")
+    await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()  # each part stops what it started, in the opposite order
+        terminal.tell("demo_stopping")
+    asked.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await starting
+    terminal.tell("demo_stopped", dir=str(options.data_dir))
+    return Exit.OK
+
+
+async def _start_and_stay(options: DemoOptions, terminal: Terminal, stopping: asyncio.Event) -> None:
+    with hold(options.data_dir, fresh=options.fresh) as home, _Ports.take(options.port) as ports:  # 1
+        screen = DemoScreen(terminal)
+        async with contextlib.AsyncExitStack() as stack:
+            with screen.step("demo_step_database"):  # 2
+                server = await stack.enter_async_context(_server(home))
+            with screen.step("demo_step_schema"):  # 3
+                await _prepare_database(server)
+            with screen.step("demo_step_city", size=options.size):  # 4
+                platform, feed = await _platform(home, options, ports, stack)
+            with screen.step("demo_step_keys"):  # 5
+                settings = _write_settings(home, _settings_of(home, server, ports, feed, options))
+                await _register(home, settings)
+            with screen.step("demo_step_gateway", workers=options.workers):  # 6
+                gateway = await _gateway(home, stack)
+            with screen.step("demo_step_feed"):
+                await gateway.until_ok(f"http://{settings.admin_bind}/readyz", _READY_DEADLINE_S)
+                await gateway.until_ok(settings.issuer + WELL_KNOWN_PATH, _READY_DEADLINE_S)
+            ready = _ready(home, settings)
+            home.write(home.profile, render_json(ready))
+            if options.ready_file is not None:  # 7
+                write_whole(options.ready_file, render_json(ready))
+                stack.callback(options.ready_file.unlink, missing_ok=True)
+            screen.ready(ready, settings, home)
+            while not stopping.is_set():  # 8
+                for process in (platform, gateway):
+                    process.check()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_WATCH_S):
+                        await stopping.wait()
+
+
+@contextlib.asynccontextmanager
+async def _server(home: DemoHome) -> AsyncIterator[EmbeddedPostgres]:
+    try:
+        server = EmbeddedPostgres(home.postgres)
+        await server.start()
+    except (NoServerError, OSError) as exc:
+        raise CommandError(Exit.UNHEALTHY, "demo_no_server", why=str(exc)) from exc
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+async def _prepare_database(server: EmbeddedPostgres) -> None:
+    """Make the database on first use, bring it to this version's schema, let the roles in and open the log."""
+    connection = await connect(_as_superuser(server.dsn()))
+    try:
+        exists = await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", DATABASE)
+    finally:
+        await connection.close()
+    if not exists:
+        await server.create_database(DATABASE)
+    await migrate(server.dsn(DATABASE), roles=True)
+    await server.let_in(*_ROLES)
+    connection = await connect(_as_superuser(server.dsn(DATABASE, OWNER)))
+    try:
+        await ensure_log(connection, 1, LOG_ORIGIN)
+    finally:
+        await connection.close()
+
+
+def _as_superuser(dsn: str) -> Target:
+    return Target(dsn=Secret(dsn.encode()), application_name="credit-gateway demo")
+
+
+async def _platform(
+    home: DemoHome, options: DemoOptions, ports: _Ports, stack: contextlib.AsyncExitStack
+) -> tuple[DemoProcess, dict[str, Any]]:
+    home.municipal_ready.unlink(missing_ok=True)
+    arguments = [
+        "gateway.sandbox.platform", "--environment", "demo", "--directory", str(home.municipal), "--port",
+        str(ports.municipal), "--ready-file", str(home.municipal_ready), "--size", str(options.size), "--parent",
+        str(os.getpid()),
+    ]  # fmt: skip
+    process = start_process("municipal", arguments, home.log("municipal"))
+    stack.push_async_callback(process.stop, _DRAIN_S)
+    feed = await process.until_file(home.municipal_ready, _CITY_DEADLINE_S)
+    stack.callback(home.municipal_ready.unlink, missing_ok=True)
+    return process, feed
+
+
+def _settings_of(
+    home: DemoHome, server: EmbeddedPostgres, ports: _Ports, feed: dict[str, Any], options: DemoOptions
+) -> dict[str, str | int]:
+    home.write(home.platform_keys, str(feed["keys"]).encode())
+    return {
+        "environment": "demo",
+        "issuer": f"http://{HOST}:{ports.api}",
+        "database_dsn": server.dsn(DATABASE, "gateway_api"),
+        "feed_database_dsn": server.dsn(DATABASE, "gateway_feed"),
+        "operator_database_dsn": server.dsn(DATABASE, "gateway_admin"),
+        "bind": f"{HOST}:{ports.api}",
+        "admin_bind": f"{HOST}:{ports.admin}",
+        "workers": options.workers,
+        "keys_dir": str(home.host_keys),
+        "log_origin": LOG_ORIGIN,
+        "host_name": "demo",
+        "feed_url": str(feed["url"]),
+        "feed_name": str(feed["feed"]),
+        "feed_keys_file": str(home.platform_keys),
+        "feed_poll_s": 5,
+        "drain_s": _DRAIN_S,
+    }
+
+
+def _write_settings(home: DemoHome, members: dict[str, str | int]) -> Settings:
+    """Write the settings file, so that every operator command works on the demo with ``--config``, and read it back."""
+    lines = [f"{name} = {value if isinstance(value, int) else _toml_text(value)}" for name, value in members.items()]
+    home.write(home.settings, ("\n".join(lines) + "\n").encode())
+    return load_settings({}, home.settings)
+
+
+def _toml_text(text: str) -> str:
+    """Return a TOML basic string; ours hold neither quotation marks nor control characters, but a path may."""
+    return (
+        '"'
+        + "".join(char if char.isprintable() and char not in '"\\' else f"\\U{ord(char):08x}" for char in text)
+        + '"'
+    )
+
+
+async def _register(home: DemoHome, settings: Settings) -> None:
+    """Make the keys that are not there yet, and register partner and key, each with its leaf, unless they are."""
+    create_host_keys(home.host_keys)
+    if not home.partner_key.exists():
+        home.write(home.partner_key, SigningKey.generate().to_pem().reveal())
+    key = SigningKey.from_pem(Secret(home.partner_key.read_bytes()))
+    now = SystemClock().now_ms()
+    partner = Partner(
+        partner_id=new_id("prt", now),
+        client_id=CLIENT_ID,
+        name="演示网络货运平台",
+        sector="network_freight",
+        scopes=frozenset({Scope.VERIFICATIONS.value}),
+        purposes=frozenset(purpose.value for purpose in Purpose),
+        state=PartnerState.ACTIVE,
+    )
+    submitted = parse_submitted_key(render_json({**key.public.jwk, "kid": KID}))
+    async with operating(settings) as operator:
+        with _unless_there():
+            await operator.add_partner(partner)
+        with _unless_there():
+            await operator.add_key(CLIENT_ID, submitted, now)
+        home.write(home.log_policy, (await operator.log_policy()).encode())
+
+
+@contextlib.contextmanager
+def _unless_there() -> Iterator[None]:
+    """Pass over what an earlier run of the demo has registered already."""
+    try:
+        yield
+    except GatewayError as exc:
+        if exc.kind is not ErrorKind.CONFLICT:
+            raise
+
+
+async def _gateway(home: DemoHome, stack: contextlib.AsyncExitStack) -> DemoProcess:
+    """Start the gateway. It holds one end of a pipe and ends when the other end, ours, is gone."""
+    theirs, ours = os.pipe()
+    stack.callback(os.close, ours)
+    arguments = ["gateway", "serve", "--config", str(home.settings), "--until-eof", str(theirs)]
+    try:
+        process = start_process("gateway", arguments, home.log("gateway"), inherit=(theirs,))
+    finally:
+        os.close(theirs)
+    stack.push_async_callback(process.stop, _DRAIN_S * 2)
+    return process
+
+
+def _ready(home: DemoHome, settings: Settings) -> dict[str, Any]:
+    return {
+        "api": settings.issuer,
+        "issuer": settings.issuer,
+        "token_endpoint": settings.issuer + TOKEN_PATH,
+        "client_id": CLIENT_ID,
+        "kid": KID,
+        "private_key_file": str(home.partner_key),
+        "log_policy_file": str(home.log_policy),
+        "municipal": settings.feed_url,
+        "admin": f"http://{settings.admin_bind}",
+        "config_file": str(home.settings),
+        "data_dir": str(home.root),
+        "pid": os.getpid(),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ports:
+    """The ports of one run, held until it ends, so that nobody else takes one between choosing and use."""
+
+    api: int
+    admin: int
+    municipal: int
+
+    @classmethod
+    @contextlib.contextmanager
+    def take(cls, first: int) -> Iterator[_Ports]:
+        """Hold the gateway's two ports; the platform binds its own."""
+        with contextlib.ExitStack() as stack:
+            wanted = (first, first + 1) if first else (0, 0)
+            api, admin = (_hold_port(port, stack) for port in wanted)
+            yield cls(api=api, admin=admin, municipal=first + 2 if first else 0)
+
+
+def _hold_port(port: int, stack: contextlib.ExitStack) -> int:
+    """Bind without listening: the gateway, of the same user, may bind it too (SO_REUSEPORT) and gets all connections."""
+    sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        sock.bind((HOST, port))
+    except OSError as exc:
+        raise CommandError(Exit.CONFLICT, "cannot_listen", where=f"{HOST}:{port}", why=exc.strerror or "") from exc
+    return int(sock.getsockname()[1])

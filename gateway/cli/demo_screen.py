@@ -1,0 +1,73 @@
+"""What the demo shows: a spinner a step on a terminal, plain lines elsewhere, and in the end what to type next."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.text import Text
+
+from gateway.cli.profile import default_demo_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gateway.base.settings import Settings
+    from gateway.cli.demo_home import DemoHome
+    from gateway.cli.terminal import Terminal
+
+EXAMPLE_SUBJECT: Final = "91990000000000035P"
+
+
+class DemoScreen:
+    """Shows progress to people; with ``--json`` only the final document is written."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal: Final = terminal
+
+    @contextlib.contextmanager
+    def step(self, code: str, **blanks: str | int) -> Iterator[None]:
+        """Show one step while it runs, and how long it took."""
+        text = self._terminal.word(code, **blanks)
+        started = perf_counter()
+        if self._terminal.json:
+            yield
+            return
+        if self._terminal.out.is_terminal:
+            with self._terminal.out.status(Text(f"{text} …")):
+                yield
+        else:
+            self._terminal.out.print(Text(f"… {text}"))
+            yield
+        self._terminal.out.print(Text(f"✔ {text} ({perf_counter() - started:.1f} s)"))
+
+    def ready(self, ready: Mapping[str, Any], settings: Settings, home: DemoHome) -> None:
+        """Say where everything is and what to type next."""
+        terminal = self._terminal
+        if terminal.json:
+            terminal.document(ready)
+            return
+        lines = [
+            ("api", ready["api"]),
+            ("municipal", ready["municipal"]),
+            ("admin", f"http://{settings.admin_bind}/readyz"),
+            ("profile", home.profile),
+            ("policy", home.log_policy),
+        ]
+        terminal.out.print()
+        for word, value in lines:
+            terminal.out.print(Text(f"  {terminal.word(word)}: {value}"))
+        terminal.out.print()
+        terminal.out.print(Text(terminal.word("demo_ready")))
+        terminal.out.print(Text(terminal.word("demo_next")))
+        terminal.out.print(Text(f"\n  {next_command(home)}\n", "bold"))
+
+
+def next_command(home: DemoHome) -> str:
+    """Return the command to type next, as it must be typed: with the profile where it is not the default one."""
+    command = f"credit-gateway verify {EXAMPLE_SUBJECT} --purpose onboarding --business-ref C-1"
+    if home.root == default_demo_directory():
+        return command
+    return f"{command} --profile {shlex.quote(str(home.profile))}"
