@@ -7,10 +7,10 @@ counting where the last one stopped (``PROMETHEUS_MULTIPROC_DIR`` is set by the 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
 from gateway.credit.feed_version import ReplicaState
 
@@ -29,41 +29,46 @@ class Metrics:
 
     def __init__(self, feed: str) -> None:
         self._feed: Final = feed
-        self._duration: Final = Histogram(
+        # A registry of its own, not the library's global one: several gateways may live in one process (tests do).
+        self.registry: Final = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
+        self._duration: Final = histogram(
             "gateway_http_request_duration_seconds",
             "Time from the request's first byte parsed to its answer handed to the socket",
             ["route", "method", "code_class"],
             buckets=_LATENCY_BUCKETS,
         )
-        self._in_flight: Final = Gauge(
+        self._in_flight: Final = gauge(
             "gateway_http_requests_in_flight", "Requests being served", multiprocess_mode="livesum"
         )
-        self._verifications: Final = Counter(
+        self._verifications: Final = counter(
             "gateway_verifications", "Answers given, by outcome", ["purpose", "outcome"]
         )
-        self._refusals: Final = Counter("gateway_refusals", "Requests refused, by stable code", ["code"])
-        self._append: Final = Histogram(
+        self._refusals: Final = counter("gateway_refusals", "Requests refused, by stable code", ["code"])
+        self._append: Final = histogram(
             "gateway_audit_append_duration_seconds", "Time of one audit commit", buckets=_LATENCY_BUCKETS
         )
-        self._batch: Final = Histogram(
+        self._batch: Final = histogram(
             "gateway_audit_batch_entries", "Leaves in one audit commit", buckets=_BATCH_BUCKETS
         )
-        self._append_failures: Final = Counter(
+        self._append_failures: Final = counter(
             "gateway_audit_append_failures", "Attempts of the audit commit that failed", ["reason"]
         )
-        self._feed_versions: Final = Counter("gateway_feed_versions_applied", "Versions of the feed applied", ["kind"])
-        self._feed_records: Final = Counter("gateway_feed_records_applied", "Lines of the feed applied")
-        self._feed_refused: Final = Counter("gateway_feed_refused", "Versions or heads of the feed refused", ["reason"])
-        self._feed_unreachable: Final = Counter(
+        self._feed_versions: Final = counter("gateway_feed_versions_applied", "Versions of the feed applied", ["kind"])
+        self._feed_records: Final = counter("gateway_feed_records_applied", "Lines of the feed applied")
+        self._feed_refused: Final = counter("gateway_feed_refused", "Versions or heads of the feed refused", ["reason"])
+        self._feed_unreachable: Final = counter(
             "gateway_feed_unreachable", "Attempts to reach the feed that failed", ["reason"]
         )
-        self._feed_version: Final = Gauge(
+        self._feed_version: Final = gauge(
             "gateway_feed_version", "The version of the feed that answers rest on", multiprocess_mode="mostrecent"
         )
-        self._quarantined: Final = Gauge(
+        self._quarantined: Final = gauge(
             "gateway_feed_quarantined_lines", "Lines in quarantine", multiprocess_mode="mostrecent"
         )
-        self._as_of: Final = Gauge(
+        self._as_of: Final = gauge(
             "gateway_source_as_of_timestamp_seconds",
             "The instant the feed's facts are true for",
             ["source"],

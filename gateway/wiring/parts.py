@@ -61,15 +61,22 @@ async def running_committer(
     store = PostgresLogStore(lambda: connect(target), Queries.load("audit"), log_id=settings.log_id)
     writer = f"{settings.host_name}/{process}"
     committer = Committer(store, sealer, metrics, writer=writer, pace=Pace(queue_limit=settings.commit_queue))
+    owner = asyncio.current_task()
+    writing = asyncio.create_task(committer.run(), name="audit-commit")
+
+    def end_owner(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None and owner is not None:
+            owner.cancel()
+
+    writing.add_done_callback(end_owner)
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(committer.run(), name="audit-commit")
-            try:
-                yield committer
-            finally:
-                committer.close()
+        yield committer
     finally:
-        await store.close()
+        committer.close()
+        try:
+            await writing  # a TaskGroup would wrap what the block itself raises
+        finally:
+            await store.close()
 
 
 def read_catalogue() -> Catalogue:

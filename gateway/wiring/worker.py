@@ -86,7 +86,7 @@ class Worker:
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, *, process: str, metrics: Metrics | None = None) -> AsyncIterator[Worker]:
+async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Worker]:
     """Build a gateway process and keep it for the length of a block.
 
     Raises:
@@ -94,23 +94,23 @@ async def open_worker(settings: Settings, *, process: str, metrics: Metrics | No
         PreflightError: the database is not fit to serve from.
     """
     keys = load_host_keys(settings)
-    counted = metrics or Metrics(settings.feed_name)
+    metrics = Metrics(settings.feed_name)
     target = Target(dsn=settings.database_dsn, application_name=f"credit-gateway {process}")
     pool = await open_pool(target, PoolSize(minimum=1, maximum=settings.pool_size))
     try:
         queries = Queries.load()
         await _check(pool, queries, settings)
         sealer = make_checkpoint_sealer(settings, keys)
-        async with running_committer(settings, settings.database_dsn, sealer, counted, process=process) as committer:
+        async with running_committer(settings, settings.database_dsn, sealer, metrics, process=process) as committer:
             replica = PostgresReplica(pool, queries, feed=settings.feed_name)
             reader = PostgresLogReader(pool, queries, log_id=settings.log_id)
-            needs = _needs(settings, keys, _Stores(pool, queries, replica, reader, committer), counted)
+            needs = _needs(settings, keys, _Stores(pool, queries, replica, reader, committer), metrics)
             policy = FrontPolicy(
                 hosts=accepted_hosts(settings.issuer),
                 deadline_s=settings.request_timeout_ms / 1000,
                 max_in_flight=settings.commit_queue,
             )
-            front = partner_front(needs, policy, Observers(log=get_logger(), metrics=counted))
+            front = partner_front(needs, policy, Observers(log=get_logger(), metrics=metrics))
             try:
                 yield Worker(front=front, needs=needs, committer=committer, replica=replica, log_reader=reader)
             finally:
