@@ -28,13 +28,19 @@ def feed_schemas() -> dict[str, dict[str, Any]]:
 
 
 def _document(form: type[msgspec.Struct], title: str) -> dict[str, Any]:
-    return {"$schema": _DIALECT, "title": title, **msgspec.json.schema(form)}
+    schema = msgspec.json.schema(form)
+    return {"$schema": _DIALECT, "title": title, **schema, "$defs": _without_our_words(schema["$defs"])}
+
+
+def _without_our_words(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Drop what the types say to their maintainers; a schema is for publishers."""
+    return {
+        name: {key: rule for key, rule in shape.items() if key != "description"} for name, shape in definitions.items()
+    }
 
 
 def _line() -> dict[str, Any]:
-    schemas, definitions = msgspec.json.schema_components(
-        list(_KINDS.values()), ref_template="#/$defs/{name}"
-    )
+    schemas, definitions = msgspec.json.schema_components(list(_KINDS.values()), ref_template="#/$defs/{name}")
     del schemas  # references only; the definitions hold everything
     puts = [_put(kind, definitions.pop(form.__name__)) for kind, form in _KINDS.items()]
     delete = {
@@ -47,7 +53,7 @@ def _line() -> dict[str, Any]:
         "title": "One line of a feed file (NDJSON)",
         "description": "A lower-case member that is not listed makes a line unreadable; an upper-case one is ignored.",
         "oneOf": [*puts, delete],
-        "$defs": definitions,
+        "$defs": _without_our_words(definitions),
     }
 
 

@@ -17,13 +17,16 @@ from gateway.base.clock import Millis
 from gateway.credit.feed_version import Counts, FeedFile, ReplicaState, VerifiedHead, VerifiedManifest, VersionKind
 from gateway.municipal.client import FeedLimits, MunicipalFeed, open_feed_session
 from gateway.municipal.envelope import parse_platform_keys
+from gateway.municipal.manifest import render_manifest as render_manifest
 from gateway.sandbox.lines import ENTERPRISE, MARKET, Firm, Line, list_entry, make_uscc, registration
 from gateway.sandbox.publisher import Publisher
 
 FEED = "test-city"
 TODAY = dt.date(2026, 11, 22)
 NOW = Millis(1_795_305_600_000)
-QUICK = FeedLimits(document_s=0.3, connect_s=0.3, silence_s=5.0, file_s=0.3, slowest_bytes_per_s=1 << 30)
+PATIENT = FeedLimits()
+"""For what must succeed, however busy the machine is."""
+QUICK = FeedLimits(document_s=0.15, connect_s=0.15, silence_s=5.0, file_s=0.15, slowest_bytes_per_s=1 << 30)
 
 Lie = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]
 
@@ -58,7 +61,7 @@ class FakeMunicipal:
         return file.read_bytes() if file.is_file() else None
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             request = await reader.readuntil(b"\r\n\r\n")
             path = request.split(b" ")[1].decode()
             self.asked.append(path)
@@ -70,7 +73,6 @@ class FakeMunicipal:
                 await respond(writer, b"", status=b"404 Not Found")
             else:
                 await respond(writer, body)
-        writer.close()
 
 
 @asynccontextmanager
@@ -78,8 +80,10 @@ async def serving(publisher: Publisher, directory: Path) -> AsyncIterator[FakeMu
     """Run the fake on a free loopback port; whatever still hangs at the end is ended."""
     fake = FakeMunicipal(publisher, directory)
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         task = asyncio.create_task(fake.answer(reader, writer), name="fake-municipal")
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -93,11 +97,14 @@ async def serving(publisher: Publisher, directory: Path) -> AsyncIterator[FakeMu
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
         await server.wait_closed()
 
 
 @asynccontextmanager
-async def client_of(fake: FakeMunicipal, *, keys: str | None = None, limits: FeedLimits = QUICK) -> AsyncIterator[MunicipalFeed]:
+async def client_of(
+    fake: FakeMunicipal, *, keys: str | None = None, limits: FeedLimits = PATIENT
+) -> AsyncIterator[MunicipalFeed]:
     """Open the real client against the fake."""
     async with open_feed_session(limits) as session:
         yield MunicipalFeed(
@@ -122,7 +129,11 @@ async def respond(
     headers: Mapping[str, str] | None = None,
 ) -> None:
     """Write a response whose Content-Length may be a lie."""
-    lines = [b"HTTP/1.1 " + status, b"Content-Length: %d" % (len(body) if length is None else length), b"Connection: close"]
+    lines = [
+        b"HTTP/1.1 " + status,
+        b"Content-Length: %d" % (len(body) if length is None else length),
+        b"Connection: close",
+    ]
     lines += [f"{name}: {value}".encode() for name, value in (headers or {}).items()]
     writer.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
     await writer.drain()

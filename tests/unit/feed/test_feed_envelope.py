@@ -8,7 +8,14 @@ from gateway.base.codec import b64
 from gateway.base.crypto import Ed25519Signer
 from gateway.base.secret import Secret
 from gateway.credit.feed_version import FeedRefused
-from gateway.municipal.envelope import PAYLOAD_TYPE, PlatformKeys, open_envelope, pae, parse_platform_keys, seal_envelope
+from gateway.municipal.envelope import (
+    PAYLOAD_TYPE,
+    PlatformKeys,
+    open_envelope,
+    pae,
+    parse_platform_keys,
+    seal_envelope,
+)
 
 SIGNER = Ed25519Signer(Secret(b"\x01" * 32))
 OTHER = Ed25519Signer(Secret(b"\x02" * 32))
@@ -26,7 +33,10 @@ def signature(keyid="k1", signer=SIGNER, payload=b'{"v":1}', payload_type=PAYLOA
 
 def test_the_pre_authentication_encoding_is_that_of_dsse():
     """The example of the DSSE protocol document, with its type and body."""
-    assert pae("http://example.com/HelloWorld", b"hello world") == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    assert (
+        pae("http://example.com/HelloWorld", b"hello world")
+        == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    )
 
 
 def test_a_payload_signed_by_a_registered_key_comes_out_unchanged():
@@ -56,11 +66,15 @@ def test_a_second_signature_by_a_key_that_is_not_registered_yet_does_no_harm():
         pytest.param(altered(signatures=[]), "signature_missing", id="no signature"),
         pytest.param(altered(signatures=[signature("k2")]), "key_unknown", id="only an unregistered id"),
         pytest.param(altered(signatures=[signature(signer=OTHER)]), "signature_wrong", id="signed by another key"),
-        pytest.param(altered(signatures=[signature(payload=b"{}")]), "signature_wrong", id="signature of another payload"),
+        pytest.param(
+            altered(signatures=[signature(payload=b"{}")]), "signature_wrong", id="signature of another payload"
+        ),
         pytest.param(altered(payload=b64(b'{"v":2}')), "signature_wrong", id="payload changed"),
         pytest.param(altered(signatures=[signature(payload_type="x")]), "signature_wrong", id="signed as another type"),
         pytest.param(
-            altered(signatures=[signature(), {"keyid": "k1", "sig": b64(b"\0" * 64)}]), "signature_wrong", id="one good, one bad"
+            altered(signatures=[signature(), {"keyid": "k1", "sig": b64(b"\0" * 64)}]),
+            "signature_wrong",
+            id="one good, one bad",
         ),
         pytest.param(altered(signatures=[{"keyid": "k1", "sig": ""}]), "signature_wrong", id="empty signature"),
         pytest.param(b" " * 70_000 + GOOD, "document_too_large", id="too large"),
