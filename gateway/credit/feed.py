@@ -38,7 +38,8 @@ _OPEN_SECRECY: Final = frozenset({"", "none", "非涉密", "无"})
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SALVAGED_ID: Final = re.compile(rb'"id"\s*:\s*"([!#-\[\]-~]{1,128})"')
 _SALVAGED_CODE: Final = re.compile(rb'"(?:uscc|CF_XDR_SHXYM)"\s*:\s*"([0-9A-Y]{18})"')
-_BAD_MEMBER: Final = re.compile(r"at `\$\.([A-Za-z_.]+)`|required field `([A-Za-z_]+)`")
+_MEMBER_PATH: Final = re.compile(r"at `\$\.([A-Za-z_.]+)`")
+_MISSING_MEMBER: Final = re.compile(r"required field `([A-Za-z_]+)`")
 
 _STRINGS: Final = msgspec.json.Decoder(dict[str, str])
 _STRING_QUOTES: Final = 4  # two around a name, two around its value
@@ -191,8 +192,8 @@ def _refuse_misspelt(kind: str, members: Mapping[str, Json]) -> None:
 
 
 def _member_reason(exc: msgspec.ValidationError) -> str:
-    match = _BAD_MEMBER.search(str(exc))
-    return f"bad_member:{match[1] or match[2]}" if match else "bad_member"
+    match = _MEMBER_PATH.search(str(exc)) or _MISSING_MEMBER.search(str(exc))
+    return f"bad_member:{match[1]}" if match else "bad_member"
 
 
 def _salvage(raw: bytes) -> tuple[str | None, str | None]:
