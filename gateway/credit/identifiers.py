@@ -197,8 +197,9 @@ def name_key(name: str) -> str:
 
     Two spellings of one name give one key; the key is never shown. It is a prefix key too: a longer name begins with it.
     """
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return _INVISIBLE.sub("", folded).translate(_BRACKETS)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    # Once more, since what stood apart by a space may compose when the space is gone.
+    return unicodedata.normalize("NFKC", _INVISIBLE.sub("", folded)).translate(_BRACKETS)
 
 
 def mask_name(name: str) -> str:

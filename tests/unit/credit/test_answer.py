@@ -436,3 +436,21 @@ def test_every_sentence_stands_in_both_languages_and_fills_alike():
     for code, sentence in REASONS.items():
         assert re.findall(r"{(\w+)}", sentence.zh) == re.findall(r"{(\w+)}", sentence.en), code
         assert sentence.zh != sentence.en
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "outcome", "state"),
+    [
+        ("91990000000000027W", {"list_code": "SX-ABN", "decided_on": "2025-07-01"}, Outcome.RESTRICTED, State.IN_FORCE),
+        ("91990000000000035P", {"list_code": "SX-SAMR"}, Outcome.RESTRICTED, State.IN_FORCE),
+        ("91990000000000174E", {"list_code": "SX-JUD"}, Outcome.RESTRICTED, State.IN_FORCE),
+        ("91990000000000166K", {"objection_since": "2026-10-01"}, Outcome.RESTRICTED, State.UNDER_OBJECTION),
+    ],
+)
+def test_sandbox_merchants_answer_as_their_names_say(code, changes, outcome, state):
+    """They come through the feed like everything else, by no special case in the answer path."""
+    record = parse_line(entry_line(uscc=code, **changes)).value
+
+    answer = answer_on(TODAY, record)
+
+    assert (answer.outcome, [flag.state for flag in answer.flags]) == (outcome, [state])
