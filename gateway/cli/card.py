@@ -32,6 +32,7 @@ _STYLES: Final = {
     "unknown_subject": "bold",
 }
 _MAX_WIDTH: Final = 100
+_LABEL_WIDTH: Final = 12
 
 
 def show_card(terminal: Terminal, answer: Mapping[str, Any], verified: VerifiedReceipt) -> None:
@@ -54,7 +55,7 @@ def show_card(terminal: Terminal, answer: Mapping[str, Any], verified: VerifiedR
 
 def _facts(terminal: Terminal, rows: Iterable[tuple[str, str]]) -> Table:
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(style="dim", no_wrap=True, min_width=_LABEL_WIDTH)
     grid.add_column(overflow="fold")
     for word, text in rows:
         grid.add_row(terminal.word(word), Text(clean(text)))
@@ -97,7 +98,7 @@ def _foot_rows(terminal: Terminal, answer: Mapping[str, Any], verified: Verified
 def _repair(terminal: Terminal, repair: Mapping[str, Any]) -> str:
     earliest = repair.get("earliest")
     path = _told(terminal, repair)
-    return f"{path} ({terminal.word('not_before')} {earliest})" if earliest else path
+    return f"{path} ({terminal.word('earliest')} {earliest})" if earliest else path
 
 
 def _told(terminal: Terminal, words: object) -> str:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
-from gateway.base.messages import Lang, say
-from gateway.base.messages.cli import HELP
+from gateway.base.messages import Lang
 from gateway.base.settings import Settings, environment_variables, load_settings
 from gateway.cli.failures import CommandError
 from gateway.cli.terminal import Exit, Terminal
@@ -57,22 +56,6 @@ def language_of_environment() -> Lang:
         return Lang(variables["GATEWAY_LANG"])
     locale = variables.get("LC_ALL") or variables.get("LC_MESSAGES") or variables.get("LANG") or ""
     return Lang.EN if locale.lower().startswith("en") else Lang.ZH
-
-
-def help_text(lang: Lang, command: str, *examples: str) -> str:
-    """Return the help of a command: its sentence, and examples that can be typed as they stand."""
-    lines = [say(HELP, command, lang)]
-    if examples:
-        lines += ["", say(HELP, "example", lang) + ":", ""]
-        lines += [f"    {example}" for example in examples]
-    return "\n".join(lines)
-
-
-def group(app: App, lang: Lang, name: str) -> App:
-    """Add and return a noun of the command tree."""
-    noun = App(name=name, help=help_text(lang, name), help_format="plaintext", help_flags=["--help", "-h"])
-    app.command(noun)
-    return noun
 
 
 def read_file(file: Path) -> bytes:

@@ -15,8 +15,8 @@ from gateway.base.messages.cli import WORDS
 from gateway.base.messages.problems import PROBLEMS
 from gateway.base.settings import SettingsError
 from gateway.cli.terminal import Exit, Terminal
-from gateway.postgres.migrate import MigrateError
 from gateway.postgres.preflight import PreflightError
+from gateway.postgres.schema import MigrateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,61 +10,16 @@ import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from cyclopts import App, CycloptsError
+from cyclopts import CycloptsError
 
-from gateway import __version__
 from gateway.base.messages import Lang
-from gateway.cli.commands import (
-    audit,
-    config,
-    demo,
-    feed,
-    host_keys,
-    migrate,
-    partner_keys,
-    partners,
-    receipt,
-    serve,
-    status,
-    verify,
-)
-from gateway.cli.common import help_text, language_of_environment
+from gateway.cli.common import language_of_environment
 from gateway.cli.failures import explain
 from gateway.cli.terminal import Exit, Terminal
+from gateway.cli.tree import COMMAND, build_app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-COMMAND = "credit-gateway"
-
-
-def build_app(lang: Lang) -> App:
-    """Return the whole command tree with its help in one language, in the order people meet it."""
-    app = App(
-        name=COMMAND,
-        help=help_text(lang, "app"),
-        version=__version__,
-        help_format="plaintext",
-        help_flags=["--help", "-h"],
-        default_parameter=None,
-        result_action="return_value",
-    )
-    for module in (
-        demo,
-        verify,
-        receipt,
-        serve,
-        migrate,
-        partners,
-        partner_keys,
-        host_keys,
-        feed,
-        audit,
-        config,
-        status,
-    ):
-        module.register(app, lang)
-    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _ENCODER: Final = msgspec.json.Encoder()
+_PIPE_WIDTH: Final = 400
+"""Lines of a table that goes into a pipe are not folded at 80 characters."""
 NOTHING: Final = "—"
 """Shown where a value does not apply."""
 
@@ -74,10 +76,12 @@ class Terminal:
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Write a table; ``headings`` are codes of ``messages.cli``. Cells are shown as they are, never as markup."""
-        table = Table(*(self.word(code) for code in headings), box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for code in headings:
+            table.add_column(self.word(code), overflow="fold")  # an identifier cut short identifies nothing
         for row in rows:
             table.add_row(*(Text(NOTHING if cell is None else clean(str(cell))) for cell in row))
-        self.out.print(table, soft_wrap=False)
+        self.out.print(table, soft_wrap=False, width=None if self.out.is_terminal else _PIPE_WIDTH)
 
     def moment(self, instant: Millis | None) -> str:
         """Return an instant in Asia/Shanghai with its offset."""
@@ -87,5 +91,5 @@ class Terminal:
 
 
 def clean(text: str) -> str:
-    """Return a text without control characters: what comes from a server may not drive the terminal."""
-    return "".join(char if char.isprintable() else "�" for char in text)
+    """Return a text without control characters but line ends: what comes from a server may not drive the terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else "�" for char in text)

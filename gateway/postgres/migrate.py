@@ -18,11 +18,11 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from gateway.base.secret import Secret
 from gateway.postgres.pool import Connection, Target, connect
+from gateway.postgres.schema import HEAD, MigrateError, current
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 OWNER: Final = "gateway_owner"
@@ -36,25 +36,12 @@ _MIGRATION_LOCK: Final = (7203, 2)
 _EMPTY_TREE_ROOT: Final = hashlib.sha256(b"").digest()
 
 
-class MigrateError(Exception):
-    """The schema cannot be brought to this code's; ``args[0]`` says why in one sentence."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migrated:
     """What a migration did: the revision before (None for an empty database) and after."""
 
     before: str | None
     after: str
-
-
-def head() -> str:
-    """Return the revision this code needs."""
-    revision = ScriptDirectory.from_config(_config(io.StringIO())).get_current_head()
-    if revision is None:
-        msg = "no revisions are packaged"
-        raise MigrateError(msg)
-    return revision
 
 
 def plan(current_revision: str | None) -> str:
@@ -66,14 +53,6 @@ def plan(current_revision: str | None) -> str:
         msg = f"the database is at revision {current_revision}, which this version of the program does not know"
         raise MigrateError(msg) from exc
     return script.getvalue()
-
-
-async def current(connection: Connection) -> str | None:
-    """Return the revision of the connected database, or None if it was never migrated."""
-    if await connection.fetchval("SELECT to_regclass('migration.alembic_version') IS NULL"):
-        return None
-    revision: str | None = await connection.fetchval("SELECT version_num FROM migration.alembic_version")
-    return revision
 
 
 async def migrate(dsn: str, *, roles: bool = False) -> Migrated:
@@ -149,7 +128,7 @@ async def _upgrade(connection: Connection) -> Migrated:
         if files.get(name) != digest:
             msg = f"the migration {name} was changed after it had been run on this database"
             raise MigrateError(msg)
-    after = await asyncio.to_thread(head)
+    after = HEAD
     if before == after:
         return Migrated(before=before, after=after)
     script = await asyncio.to_thread(plan, before)

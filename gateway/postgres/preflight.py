@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from gateway.postgres.embedded import CLUSTER_NAME
-from gateway.postgres.migrate import current, head
+from gateway.postgres.schema import HEAD, current
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ async def check_database(connection: Connection, *, production: bool) -> None:
         faults.append(DatabaseFault(code="db_standby"))
     if production and settings["cluster_name"] == CLUSTER_NAME:
         faults.append(DatabaseFault(code="db_embedded"))
-    found, wanted = await current(connection), head()
+    found, wanted = await current(connection), HEAD
     if found != wanted:
         faults.append(DatabaseFault(code="db_schema", params={"found": found or "-", "wanted": wanted}))
     if faults:

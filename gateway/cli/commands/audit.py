@@ -3,29 +3,20 @@
 from typing import Annotated
 
 import msgspec
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from gateway.audit.fsck import FsckReport
 from gateway.base.canonical import parse_json
 from gateway.base.clock import from_datetime
-from gateway.base.messages import Lang
-from gateway.cli.common import CommonOptions, given, group, help_text, run
+from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.open import operating
 from gateway.cli.shapes import leaf_shape
 from gateway.cli.terminal import Exit
 from gateway.postgres.log_reader import RecentLeaf
 
 MAX_LISTED = 1000
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the commands of this noun."""
-    noun = group(app, lang, "audit")
-    noun.command(list_, name="list", help=help_text(lang, "audit list", "credit-gateway audit list --limit 50"))
-    noun.command(get, name="get", help=help_text(lang, "audit get", "credit-gateway audit get 73894 --json"))
-    noun.command(fsck, name="fsck", help=help_text(lang, "audit fsck", "credit-gateway audit fsck"))
 
 
 def list_(

@@ -2,28 +2,17 @@
 
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from gateway.base.crypto import sha256
 from gateway.base.host_keys import load_host_keys
-from gateway.base.messages import Lang
 from gateway.base.messages.settings import MEANINGS
 from gateway.base.secret import Secret
 from gateway.base.settings import OPTIONS, Settings
-from gateway.cli.common import CommonOptions, given, group, help_text, run
+from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.terminal import NOTHING, Exit
 from gateway.postgres.pool import Target, connect
 from gateway.postgres.preflight import check_database
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the commands of this noun."""
-    noun = group(app, lang, "config")
-    noun.command(check, name="check", help=help_text(lang, "config check", "credit-gateway config check --database"))
-    noun.command(show, name="show", help=help_text(lang, "config show", "credit-gateway config show"))
-    noun.command(
-        schema, name="schema", help=help_text(lang, "config schema", "credit-gateway config schema --markdown")
-    )
 
 
 def check(

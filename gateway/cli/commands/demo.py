@@ -3,23 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from gateway.base.messages import Lang
-from gateway.cli.common import CommonOptions, given, help_text, run
+from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.demo import DemoOptions, run_demo
 from gateway.cli.profile import default_demo_directory
 from gateway.sandbox.city import DEFAULT_SIZE, MAX_SIZE
 
 MAX_FIRST_PORT = 65_533
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the command."""
-    app.command(
-        demo, name="demo", help=help_text(lang, "demo", "credit-gateway demo", "credit-gateway demo --port 0 --fresh")
-    )
 
 
 def demo(  # noqa: PLR0913 - the options of one command

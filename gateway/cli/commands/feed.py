@@ -1,9 +1,6 @@
 """``feed pull | status``: what the answers rest on."""
 
-from cyclopts import App
-
-from gateway.base.messages import Lang
-from gateway.cli.common import CommonOptions, given, group, help_text, run
+from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.open import operating
 from gateway.cli.shapes import feed_shape
 from gateway.cli.terminal import Exit
@@ -16,13 +13,6 @@ _EXITS = {
     TickResult.STORE_FAILED: Exit.UNHEALTHY,
     TickResult.BUSY: Exit.CONFLICT,
 }
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the commands of this noun."""
-    noun = group(app, lang, "feed")
-    noun.command(pull, name="pull", help=help_text(lang, "feed pull", "credit-gateway feed pull"))
-    noun.command(status, name="status", help=help_text(lang, "feed status", "credit-gateway feed status --json"))
 
 
 def pull(*, common: CommonOptions = None) -> int:

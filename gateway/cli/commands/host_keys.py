@@ -3,25 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from gateway.base.host_keys import create_host_keys
-from gateway.base.messages import Lang
-from gateway.cli.common import CommonOptions, given, group, help_text, run
+from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.failures import CommandError
 from gateway.cli.open import operating
 from gateway.cli.terminal import Exit
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the commands of this noun."""
-    noun = group(app, lang, "keys")
-    noun.command(
-        init, name="init", help=help_text(lang, "keys init", "credit-gateway keys init /etc/credit-gateway/keys")
-    )
-    app.command(
-        log_policy, name="log-policy", help=help_text(lang, "log-policy", "credit-gateway log-policy > log-policy.txt")
-    )
 
 
 def init(

@@ -2,29 +2,15 @@
 
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
-from gateway.base.messages import Lang
 from gateway.base.secret import Secret
 from gateway.base.settings import Settings
-from gateway.cli.common import CommonOptions, given, help_text, run
+from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.terminal import Exit
-from gateway.postgres.migrate import OWNER, Migrated, current, ensure_log, migrate, plan
+from gateway.postgres.migrate import OWNER, Migrated, ensure_log, migrate, plan
 from gateway.postgres.pool import Connection, Target, connect
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the command."""
-    app.command(
-        migrate_,
-        name="migrate",
-        help=help_text(
-            lang,
-            "migrate",
-            "GATEWAY_DATABASE_DSN=postgresql://postgres@db/gateway credit-gateway migrate --roles",
-            "credit-gateway migrate --plan",
-        ),
-    )
+from gateway.postgres.schema import current
 
 
 def migrate_(

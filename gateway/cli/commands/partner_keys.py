@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from gateway.base.clock import Millis, SystemClock, parse_rfc3339
-from gateway.base.messages import Lang
-from gateway.cli.common import CommonOptions, given, group, help_text, read_file, run
+from gateway.cli.common import CommonOptions, given, read_file, run
 from gateway.cli.failures import CommandError
 from gateway.cli.open import operating
 from gateway.cli.shapes import key_shape
@@ -18,30 +17,6 @@ from gateway.identity.jwk import Algorithm
 from gateway.identity.key_policy import parse_submitted_key
 from gateway.identity.partner import RegisteredKey
 from gateway.identity.signing_key import SigningKey
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the commands of this noun."""
-    noun = group(app, lang, "key")
-    noun.command(
-        generate, name="generate", help=help_text(lang, "key generate", "credit-gateway key generate partner.pem")
-    )
-    noun.command(
-        add,
-        name="add",
-        help=help_text(lang, "key add", "credit-gateway key add huoyun-platform --jwk partner.pub.json"),
-    )
-    noun.command(list_, name="list", help=help_text(lang, "key list", "credit-gateway key list huoyun-platform"))
-    noun.command(
-        revoke,
-        name="revoke",
-        help=help_text(
-            lang,
-            "key revoke",
-            "credit-gateway key revoke 2026-autumn --client huoyun-platform",
-            "credit-gateway key revoke NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs --compromised",
-        ),
-    )
 
 
 def generate(

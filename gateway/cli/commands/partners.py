@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from gateway.base.clock import SystemClock
 from gateway.base.ids import new_id
-from gateway.base.messages import Lang
-from gateway.cli.common import CommonOptions, given, group, help_text, run
+from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.failures import CommandError
 from gateway.cli.open import operating
 from gateway.cli.shapes import partner_shape
@@ -15,17 +14,6 @@ from gateway.cli.terminal import Exit
 from gateway.identity.grants import Scope
 from gateway.identity.partner import CLIENT_ID, Partner, PartnerState
 from gateway.verification.question import Purpose
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the commands of this noun."""
-    noun = group(app, lang, "partner")
-    example = (
-        "credit-gateway partner add huoyun-platform --name 某网络货运平台 --sector network_freight "
-        "--purpose onboarding --purpose periodic_review"
-    )
-    noun.command(add, name="add", help=help_text(lang, "partner add", example))
-    noun.command(list_, name="list", help=help_text(lang, "partner list", "credit-gateway partner list --json"))
 
 
 def add(

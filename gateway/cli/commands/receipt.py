@@ -3,23 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.text import Text
 
 from gateway.audit.policy import Policy, PolicyError, parse_policy
 from gateway.audit.receipt import ReceiptError, VerifiedReceipt, verify_receipt
-from gateway.base.messages import Lang
 from gateway.base.messages.receipt import ANSWER_NOT_CHECKED, DETAILS, STEPS
-from gateway.cli.common import CommonOptions, given, group, help_text, read_file
+from gateway.cli.common import CommonOptions, given, read_file
 from gateway.cli.failures import CommandError
 from gateway.cli.terminal import Exit, Terminal
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the commands of this noun."""
-    noun = group(app, lang, "receipt")
-    example = "credit-gateway receipt verify answer.json --policy log-policy.txt"
-    noun.command(verify, name="verify", help=help_text(lang, "receipt verify", example))
 
 
 def verify(

@@ -5,28 +5,20 @@ import socket
 from typing import Annotated
 
 import uvloop
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from gateway import wiring
 from gateway.base.host_keys import load_host_keys
 from gateway.base.log import configure_logging
-from gateway.base.messages import Lang
 from gateway.base.settings import Settings
-from gateway.cli.common import Common, CommonOptions, given, help_text
+from gateway.cli.common import Common, CommonOptions, given
 from gateway.cli.failures import CommandError
 from gateway.cli.heartbeat import lifeline
 from gateway.cli.supervisor import Plan, supervise
 from gateway.cli.terminal import Exit
 from gateway.postgres.pool import Target, connect
 from gateway.postgres.preflight import check_database
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the commands."""
-    app.command(serve, name="serve", help=help_text(lang, "serve", "credit-gateway serve --workers 4"))
-    app.command(serve_worker, name="serve-worker", show=False)
-    app.command(feed_worker, name="feed-worker", show=False)
 
 
 def serve(

@@ -1,21 +1,13 @@
 """``status`` and ``version``."""
 
 import aiohttp
-from cyclopts import App
 
 from gateway import __version__
-from gateway.base.messages import Lang
-from gateway.cli.common import CommonOptions, given, help_text, run
+from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.terminal import Exit
 
 DEADLINE_S = 5.0
 MAX_REASON_CHARS = 200
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the commands."""
-    app.command(status, name="status", help=help_text(lang, "status", "credit-gateway status"))
-    app.command(version, name="version", help=help_text(lang, "version", "credit-gateway version --json"))
 
 
 def status(*, common: CommonOptions = None) -> int:

@@ -3,17 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from gateway.audit.receipt import Expected, ReceiptError, VerifiedReceipt, verify_receipt
 from gateway.base.canonical import Json, JsonError, parse_json_object
 from gateway.base.clock import SystemClock
-from gateway.base.messages import Lang
 from gateway.base.messages.receipt import STEPS
 from gateway.base.secret import Secret
 from gateway.cli.card import show_card
 from gateway.cli.commands.receipt import read_policy
-from gateway.cli.common import CommonOptions, given, help_text, read_file, run
+from gateway.cli.common import CommonOptions, given, read_file, run
 from gateway.cli.failures import CommandError
 from gateway.cli.partner_client import PartnerClient, Received
 from gateway.cli.profile import Profile, read_profile
@@ -21,17 +20,6 @@ from gateway.cli.terminal import Exit, Terminal
 from gateway.identity.jwk import JwkError
 from gateway.identity.signing_key import SigningKey
 from gateway.verification.question import Purpose, Relation
-
-
-def register(app: App, lang: Lang) -> None:
-    """Add the command."""
-    app.command(
-        verify,
-        name="verify",
-        help=help_text(
-            lang, "verify", "credit-gateway verify 91990000000000035P --purpose onboarding --business-ref C-2026-118"
-        ),
-    )
 
 
 def verify(  # noqa: PLR0913 - the options of one command
