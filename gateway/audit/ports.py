@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from gateway.audit.merkle import Frontier, FullTile, Growth, HashRange
 from gateway.base.clock import Millis
 from gateway.base.onetime import OneTimeId
@@ -52,8 +54,7 @@ class IdempotencyClaim:
     created_ms: Millis
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingEntry:
+class PendingEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One leaf that waits to be committed, hashed already, with everything decided that can be decided before the lock.
 
     ``claims`` must all be unused, ``credential`` (if any) must be live and ``idempotency`` must be free, or the entry is refused
@@ -94,8 +95,7 @@ class Refused:
     claim: OneTimeId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """The entry is durable at ``leaf_index`` of a tree of ``tree_size`` leaves; ``proof`` is its tlog-proof text."""
 
     leaf_index: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from functools import lru_cache
 from typing import Final, NewType, Protocol
 
 Millis = NewType("Millis", int)
@@ -50,8 +51,14 @@ def to_datetime(instant: Millis, zone: dt.timezone = dt.UTC) -> dt.datetime:
 
 def rfc3339(instant: Millis) -> str:
     """Return the instant as RFC 3339 in UTC with milliseconds, e.g. ``2026-11-22T08:00:00.000Z``."""
-    moment = to_datetime(instant)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant % 1000:03d}Z"
+    second, millis = divmod(instant, 1000)
+    return f"{_second(second)}.{millis:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(epoch_s: int) -> str:
+    # Every leaf and every log line is stamped: within one second only the milliseconds differ.
+    return f"{to_datetime(Millis(epoch_s * 1000)):%Y-%m-%dT%H:%M:%S}"
 
 
 def parse_rfc3339(text: str) -> Millis:

@@ -7,10 +7,10 @@ Source: ULID specification, Crockford base32, 48 bits of time and 80 bits of ran
 from __future__ import annotations
 
 import re
-import secrets
 from typing import Final
 
 from gateway.base.clock import Millis
+from gateway.base.entropy import random_bytes
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
@@ -19,7 +19,7 @@ _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 def new_id(prefix: str, now: Millis) -> str:
     """Return a fresh identifier such as ``ver_01K9Z3…`` (prefix, underscore, 26 characters)."""
-    number = (now << 80) | secrets.randbits(80)
+    number = (now << 80) | int.from_bytes(random_bytes(10), "big")
     parts = [_PAIRS[(number >> shift) & 1023] for shift in range(120, -10, -10)]
     return f"{prefix}_{''.join(parts)}"
 

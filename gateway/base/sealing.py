@@ -7,13 +7,13 @@ Source: NIST SP 800-38D; 96-bit random nonces, so one key seals at most 2^32 tex
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.base.entropy import random_bytes
 from gateway.base.secret import Secret
 
 NONCE_BYTES: Final = 12
@@ -33,7 +33,7 @@ class Sealer:
 
     def seal(self, plaintext: bytes, place: bytes) -> bytes:
         """Return nonce and ciphertext. ``place`` must be given again to open: a sealed text does not work elsewhere."""
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = random_bytes(NONCE_BYTES)
         return nonce + self._current.encrypt(nonce, plaintext, place)
 
     def open(self, sealed: bytes, place: bytes, key_id: int) -> bytes:

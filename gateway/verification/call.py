@@ -5,14 +5,13 @@ For: what every use case takes first and every audit leaf names. Made only by ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from gateway.base.clock import Millis
 from gateway.base.onetime import OneTimeId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated request, before anything is known about whether it may be served.
 
     ``credential`` is the RFC 7638 thumbprint of the registered key whose assertion obtained the token: revoking that key kills

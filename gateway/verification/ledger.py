@@ -7,10 +7,11 @@ Not for: what an answer says (``gateway.credit``), or how the commit works (``ga
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from gateway.audit import entry as leaves
 from gateway.audit.entry import BlindIndexer, LeafFields, LeafKind, encode_leaf
@@ -18,6 +19,7 @@ from gateway.audit.merkle import leaf_hash
 from gateway.audit.ports import IdempotencyClaim, PendingEntry, Refusal, Refused
 from gateway.audit.receipt import build_receipt
 from gateway.base.clock import rfc3339
+from gateway.base.entropy import random_bytes
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.sealing import Sealer
 from gateway.verification.call import Call
@@ -38,8 +40,7 @@ class Names:
     gateway: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
     """What a leaf shall say beside who called. Byte members are committed to, never written."""
 
     kind: LeafKind
@@ -64,8 +65,7 @@ class Happening:
         return {leaves.Committed.ANS: self.answer, leaves.Committed.ARGS: self.args, leaves.Committed.SUB: subject}
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
+class Logged(msgspec.Struct, frozen=True):
     """A committed leaf and the receipt that proves it, as JSON bytes."""
 
     leaf_index: int
@@ -90,7 +90,7 @@ class Ledger:
         Raises:
             GatewayError: ``OVERLOADED`` or ``STORE_UNAVAILABLE``; then no answer may leave.
         """
-        salt = os.urandom(leaves.SALT_BYTES)
+        salt = random_bytes(leaves.SALT_BYTES)
         committed = {
             name: leaves.seal(salt, name, value) for name, value in happening.committed.items() if value is not None
         }

@@ -7,7 +7,6 @@ Not for: what the change is (``gateway.postgres.partner_store``) or who may make
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from gateway.audit import entry as leaves
@@ -15,6 +14,7 @@ from gateway.audit.entry import LeafFields, LeafKind, encode_leaf
 from gateway.audit.merkle import leaf_hash
 from gateway.audit.ports import PendingEntry, Refused, Rider
 from gateway.base.clock import Clock, rfc3339
+from gateway.base.entropy import random_bytes
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.sealing import Sealer
 from gateway.verification.ledger import Names
@@ -40,7 +40,7 @@ class OperatorLedger:
         Raises:
             GatewayError: what the rider refuses with, or that the store is not available; then nothing was changed.
         """
-        salt = os.urandom(leaves.SALT_BYTES)
+        salt = random_bytes(leaves.SALT_BYTES)
         leaf = encode_leaf(
             LeafFields(
                 args_c=leaves.seal(salt, leaves.Committed.ARGS, said).commitment,

@@ -6,8 +6,9 @@ Every reading is itself a leaf. "No such verification" and "not yours" are one a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from gateway.audit.entry import LeafKind, decode_leaf
 from gateway.audit.merkle import leaf_hash
@@ -25,8 +26,7 @@ from gateway.verification.ports import Archive, Archived
 OK: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Proven:
+class Proven(msgspec.Struct, frozen=True):
     """An answer as canonical JSON without its receipt, and the receipt as JSON."""
 
     verification_id: str

@@ -6,7 +6,6 @@ makes a client assertion usable once in the whole cluster.
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from gateway.audit import entry as leaves
@@ -15,6 +14,7 @@ from gateway.audit.merkle import leaf_hash
 from gateway.audit.ports import PendingEntry, Refusal, Refused
 from gateway.base.canonical import canonical_json
 from gateway.base.clock import rfc3339
+from gateway.base.entropy import random_bytes
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.sealing import Sealer
 from gateway.identity.ports import CredentialRevoked, Replayed, TokenIssue
@@ -48,7 +48,7 @@ class CommittedTokens:
                 raise GatewayError(ErrorKind.INTERNAL)
 
     def _entry(self, issue: TokenIssue) -> PendingEntry:
-        salt = os.urandom(leaves.SALT_BYTES)
+        salt = random_bytes(leaves.SALT_BYTES)
         said = canonical_json({"jkt": issue.jkt, "jti": issue.token_jti, "scope": " ".join(sorted(issue.scopes))})
         leaf = encode_leaf(
             LeafFields(
