@@ -41,8 +41,7 @@ _SALVAGED_CODE: Final = re.compile(rb'"(?:uscc|CF_XDR_SHXYM)"\s*:\s*"([0-9A-Y]{1
 _MEMBER_PATH: Final = re.compile(r"at `\$\.([A-Za-z_.]+)`")
 _MISSING_MEMBER: Final = re.compile(r"required field `([A-Za-z_]+)`")
 
-_STRINGS: Final = msgspec.json.Decoder(dict[str, str])
-_STRING_QUOTES: Final = 4  # two around a name, two around its value
+_STRINGS: Final = msgspec.json.Decoder(dict[str, str | None])
 
 
 class LineError(ValueError):
@@ -105,16 +104,17 @@ def parse_line(raw: bytes) -> FeedLine:
 def _parse_members(raw: bytes) -> Mapping[str, Json]:
     """Return the members of a line, by the strict parser or by a faster way to the same result.
 
-    Most lines hold strings only and no escape. Then every quotation mark stands around a name or a value, so four of them
-    for each distinct name mean that no name stands twice, which the fast decoder alone would not notice. Whatever it
-    refuses or leaves in doubt goes to the strict parser, which alone names a reason.
+    Most lines hold only strings and null, and no escape. Then every quotation mark stands around a name or a string; if
+    there are no more than the distinct names and their strings need, no name stands twice, which the fast decoder alone
+    would not notice. Whatever it refuses or leaves in doubt goes to the strict parser, which alone names a reason.
     """
     if b"\\" not in raw:
         try:
             members = _STRINGS.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return parse_json_object(raw)
-        if raw.count(b'"') == _STRING_QUOTES * len(members):
+        strings = 2 * len(members) - list(members.values()).count(None)
+        if raw.count(b'"') == 2 * strings:
             return members
     return parse_json_object(raw)
 
