@@ -20,6 +20,21 @@ MIN_MAJOR: Final = 15
 """The oldest PostgreSQL whose behaviour the schema and the committer are tested with."""
 _BUILTIN_LOCALE_MAJOR: Final = 17
 """The first PostgreSQL with a locale provider of its own."""
+CLUSTER_NAME: Final = "credit-gateway-embedded"
+"""Marks the demo's server, which is refused in production."""
+CONFIGURATION: Final = f"""
+cluster_name = '{CLUSTER_NAME}'
+listen_addresses = ''
+unix_socket_permissions = 0700
+max_connections = 100
+shared_buffers = '128MB'
+max_wal_size = '2GB'
+checkpoint_timeout = '10min'
+timezone = 'UTC'
+log_timezone = 'UTC'
+datestyle = 'iso, ymd'
+jit = off
+"""
 _SYSTEM: Final = Path("/usr/lib/postgresql")
 _BUNDLED: Final = ("pginstall18", "pginstall")
 _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
@@ -61,7 +76,7 @@ def find_programs() -> Programs:
 
 
 def initdb_command(programs: Programs) -> list[str]:
-    """Return how a cluster is made: passwords, checksums, UTF-8, and an order of texts that no locale library decides."""
+    """Return how a cluster is made: passwords, checksums, UTF-8, an order of texts that no locale library decides."""
     builtin = (
         ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if programs.major >= _BUILTIN_LOCALE_MAJOR else []
     )

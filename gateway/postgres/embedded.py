@@ -28,6 +28,7 @@ from asyncpg.exceptions import PostgresError
 
 from gateway.base.secret import Secret
 from gateway.postgres.binaries import (
+    CONFIGURATION,
     NoServerError,
     Programs,
     copy_programs,
@@ -42,7 +43,6 @@ from gateway.postgres.processes import SOCKET_PREFIX, children, end_orphan, unti
 if TYPE_CHECKING:
     from types import TracebackType
 
-CLUSTER_NAME: Final = "credit-gateway-embedded"
 SUPERUSER: Final = "embedded"
 _MAX_SOCKET_DIR: Final = 80
 """Leaves room for ``/.s.PGSQL.5432.lock`` below the 107 bytes of a socket path."""
@@ -51,20 +51,6 @@ _STOP_DEADLINE_S: Final = 30.0
 _STATEMENT_DEADLINE_S: Final = 60.0
 _POLL_S: Final = 0.03
 _ENV: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
-
-_CONFIGURATION: Final = f"""
-cluster_name = '{CLUSTER_NAME}'
-listen_addresses = ''
-unix_socket_permissions = 0700
-max_connections = 100
-shared_buffers = '128MB'
-max_wal_size = '2GB'
-checkpoint_timeout = '10min'
-timezone = 'UTC'
-log_timezone = 'UTC'
-datestyle = 'iso, ymd'
-jit = off
-"""
 
 
 class StopMode(IntEnum):
@@ -121,6 +107,10 @@ class EmbeddedPostgres:
         if self._programs is None:
             self._programs = find_programs()
         return self._programs.path(name)
+
+    def major(self) -> int:
+        """Return the major version of the server's programs."""
+        return (self._programs or find_programs()).major
 
     def dsn(self, database: str = "postgres", user: str = SUPERUSER) -> str:
         """Return the connection string of a user to a database. Every user of this server has the one password."""
@@ -255,7 +245,7 @@ class EmbeddedPostgres:
                     "initdb", self._spawn(command, log).wait(_START_DEADLINE_S)
                 ).check_returncode()
             with (data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
-                configuration.write(_CONFIGURATION)
+                configuration.write(CONFIGURATION)
         except subprocess.SubprocessError as exc:
             shutil.rmtree(data, ignore_errors=True)
             msg = f"initdb failed, see {self._home / 'server.log'}"

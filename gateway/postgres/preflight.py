@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from gateway.postgres.embedded import CLUSTER_NAME
+from gateway.postgres.binaries import CLUSTER_NAME
 from gateway.postgres.schema import HEAD, current
 
 if TYPE_CHECKING:

@@ -1,0 +1,64 @@
+"""``python -m gateway.postgres.dump``: the schema after all migrations, as ``schemas/db/schema.sql`` keeps it.
+
+For: reading the whole schema in one place, and a test that it is what the migrations make. Not for: restoring a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway.postgres.embedded import SUPERUSER, EmbeddedPostgres
+from gateway.postgres.migrate import migrate
+
+_DATABASE: Final = "schema"
+_NOISE: Final = re.compile(r"^(?:--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(?:un)?restrict .*)\n", re.MULTILINE)
+_BLANK_LINES: Final = re.compile(r"\n{3,}")
+_DEADLINE_S: Final = 60
+
+
+async def dump_schema(server: EmbeddedPostgres) -> str:
+    """Return what the migrations make of an empty database of this server: no owners, no rights, no settings."""
+    await server.drop_database(_DATABASE)
+    await server.create_database(_DATABASE)
+    try:
+        await migrate(server.dsn(_DATABASE))
+        dumped = await asyncio.to_thread(_run_pg_dump, server)
+    finally:
+        await server.drop_database(_DATABASE)
+    major = await asyncio.to_thread(server.major)
+    body = _BLANK_LINES.sub("\n\n", _NOISE.sub("", dumped.stdout)).strip()
+    return f"-- Made by python -m gateway.postgres.dump with PostgreSQL {major}.\n\n{body}\n"
+
+
+def _run_pg_dump(server: EmbeddedPostgres) -> subprocess.CompletedProcess[str]:
+    access = {
+        "PGHOST": str(server.socket_directory),
+        "PGUSER": SUPERUSER,
+        "PGDATABASE": _DATABASE,
+        "PGPASSWORD": urlsplit(server.dsn()).password or "",
+    }
+    return subprocess.run(  # noqa: S603 - a program of the server, fixed arguments; the password is not among them
+        [server.program("pg_dump"), "--schema-only", "--no-owner", "--no-privileges"],
+        env=access,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_DEADLINE_S,
+    )
+
+
+async def _main() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        async with EmbeddedPostgres(Path(home)) as server:
+            sys.stdout.write(await dump_schema(server))
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())
