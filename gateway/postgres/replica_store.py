@@ -10,11 +10,12 @@ while another is being made visible.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
-from asyncpg.exceptions import InterfaceError, PostgresError
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
@@ -36,9 +37,10 @@ MAX_CANDIDATES: Final = 100
 
 _HEAD, _REGISTRATION, _RECORD = 0, 1, 2
 _LAST_CHARACTER: Final = "\U0010ffff"
-# asyncpg carries no types: its pool and connection are Any, here and in the modules beside.
+# asyncpg carries no types: its pool and connection are Any.
 _Untyped: TypeAlias = Any
-_LOST: Final = (OSError, InterfaceError, PostgresError, TimeoutError)
+_LOST: Final = (OSError, InterfaceError, InternalClientError, PostgresError, TimeoutError)
+"""What asyncpg raises when the server is away. ``InternalClientError``: it ended the session while we were idle."""
 
 # The statement is planned once for a version, as generic plan: planning for each batch would cost more than looking up. A plan made
 # while a slot was empty would read all its rows later, so plans are thrown away when the version changes, and scans are off.
@@ -170,8 +172,7 @@ class _Session:
             await connection.execute(_SESSION)
             return cls(pool, connection, await connection.prepare(sql))
         except BaseException:
-            connection.terminate()
-            await pool.release(connection)
+            await _end(pool, connection)
             raise
 
     async def look_up(self, keys: list[Uscc], feed: str) -> Sequence[Any]:
@@ -188,9 +189,16 @@ class _Session:
         await self._pool.release(self._connection, timeout=QUERY_DEADLINE_S)
 
     async def drop(self) -> None:
-        """End a connection that may be half dead: no cancel request, which would wait for a server that may be gone."""
-        self._connection.terminate()
-        await self._pool.release(self._connection)
+        """End a connection that may be half dead."""
+        await _end(self._pool, self._connection)
+
+
+async def _end(pool: _Untyped, connection: _Untyped) -> None:
+    """End a connection without a cancel request, which would wait for a server that may be gone."""
+    # A pool notices by itself when a connection was lost, and then refuses to hear of it again.
+    with contextlib.suppress(InterfaceError):
+        connection.terminate()
+        await pool.release(connection)
 
 
 def _gather(feed: str, keys: list[Uscc], rows: Sequence[Any]) -> dict[Uscc, SubjectFacts]:

@@ -12,7 +12,13 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from asyncpg.exceptions import InterfaceError, LockNotAvailableError, PostgresError, UniqueViolationError
+from asyncpg.exceptions import (
+    InterfaceError,
+    InternalClientError,
+    LockNotAvailableError,
+    PostgresError,
+    UniqueViolationError,
+)
 
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
@@ -41,9 +47,10 @@ TRUNCATE_LOCK_TIMEOUTS: Final = ("200ms", "200ms", "200ms", "3s")
 """While TRUNCATE waits for its lock, look-ups wait behind it: so it gives up quickly. The last try is longer than
 ``deadlock_timeout`` (1 s), after which PostgreSQL ends an autovacuum that stands in the way."""
 
-# asyncpg carries no types: its pool and connection are Any, here and in the modules beside.
+# asyncpg carries no types: its pool and connection are Any.
 _Untyped: TypeAlias = Any
-_LOST: Final = (OSError, InterfaceError, PostgresError, TimeoutError)
+_LOST: Final = (OSError, InterfaceError, InternalClientError, PostgresError, TimeoutError)
+"""What asyncpg raises when the server is away. ``InternalClientError``: it ended the session while we were idle."""
 
 
 class PostgresReplicaWriter:

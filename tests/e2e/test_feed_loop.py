@@ -7,6 +7,7 @@ import pytest
 
 from gateway.base.errors import ErrorKind
 from gateway.credit.feed_version import VersionKind
+from gateway.municipal.manifest import render_manifest
 from gateway.sandbox.lines import deletion
 from gateway.sandbox.publisher import Publisher
 from gateway.worker.feed import TickResult
@@ -196,7 +197,7 @@ async def test_counts_that_do_not_add_up_are_refused_unread(town):
     """Such a manifest is not even read by an honest publisher, so it is sealed by hand."""
     manifest = town.delta(make_entry(9))
     broken = dataclasses.replace(manifest, counts=dataclasses.replace(manifest.counts, lines=3))
-    town.platform.lies["/manifests/2.json"] = fakes.instead(town.publisher.seal(fakes.render_manifest(broken)))
+    town.platform.lies["/manifests/2.json"] = fakes.instead(town.publisher.seal(render_manifest(broken)))
 
     await refused(town, "count_differs")
 

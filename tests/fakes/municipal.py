@@ -17,7 +17,6 @@ from gateway.base.clock import Millis
 from gateway.credit.feed_version import Counts, FeedFile, ReplicaState, VerifiedHead, VerifiedManifest, VersionKind
 from gateway.municipal.client import FeedLimits, MunicipalFeed, open_feed_session
 from gateway.municipal.envelope import parse_platform_keys
-from gateway.municipal.manifest import render_manifest as render_manifest
 from gateway.sandbox.lines import ENTERPRISE, MARKET, Firm, Line, list_entry, make_uscc, registration
 from gateway.sandbox.publisher import Publisher
 

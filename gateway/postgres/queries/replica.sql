@@ -1,10 +1,13 @@
 -- name: look_up
 -- Everything about some codes in one snapshot. part 0: the head; 1: registrations; 2: records; 3: unread lines.
--- The slot is an InitPlan, so the partition of the other slot is pruned before it is touched.
+-- Slot and keys are InitPlans: the other slot's partition is pruned before it is touched, and whatever the planner believes about
+-- sizes, each table is read through its index by all keys at once; a join with the old numbers it turned into a hash of everything.
 WITH head AS MATERIALIZED (
     SELECT slot, version, as_of_ms FROM replica.feed_head WHERE feed = $2 AND version > 0
 ), known AS MATERIALIZED (
     SELECT uscc, reg_no, body FROM replica.subject WHERE slot = (SELECT slot FROM head) AND uscc = ANY ($1::text[])
+), keys AS MATERIALIZED (
+    SELECT $1::text[] || ARRAY(SELECT DISTINCT 'R:' || reg_no FROM known WHERE reg_no IS NOT NULL) AS wanted
 )
 SELECT 0 AS part, slot || ':' || version || ':' || as_of_ms AS key, NULL::bytea AS body FROM head
 UNION ALL
@@ -12,19 +15,11 @@ SELECT 1, uscc, body FROM known
 UNION ALL
 SELECT 2, subject_key, body
 FROM replica.record
-WHERE slot = (SELECT slot FROM head) AND subject_key = ANY ($1::text[])
-UNION ALL
-SELECT 2, r.subject_key, r.body
-FROM (SELECT DISTINCT 'R:' || reg_no AS old_key FROM known WHERE reg_no IS NOT NULL) AS k
-JOIN replica.record AS r ON r.slot = (SELECT slot FROM head) AND r.subject_key = k.old_key
+WHERE slot = (SELECT slot FROM head) AND subject_key = ANY ((SELECT wanted FROM keys)::text[])
 UNION ALL
 SELECT 3, subject_key, NULL
 FROM replica.quarantine
-WHERE slot = (SELECT slot FROM head) AND subject_key = ANY ($1::text[])
-UNION ALL
-SELECT 3, q.subject_key, NULL
-FROM (SELECT DISTINCT 'R:' || reg_no AS old_key FROM known WHERE reg_no IS NOT NULL) AS k
-JOIN replica.quarantine AS q ON q.slot = (SELECT slot FROM head) AND q.subject_key = k.old_key;
+WHERE slot = (SELECT slot FROM head) AND subject_key = ANY ((SELECT wanted FROM keys)::text[]);
 
 -- name: candidates
 -- Registrations whose name key begins with $2, in the order of the index: the exact name is the first of its prefix.
