@@ -68,6 +68,8 @@ def document(issuer: str) -> dict[str, Any]:
             "title": "信用信息查询网关 / Credit gateway",
             "version": __version__,
             "summary": "Verified answers about merchants, with receipts that anyone can check.",
+            "description": "Refusals are problem documents (RFC 9457) with a stable `code`, every fault in `errors`, and sentences in"
+            " Chinese or, by `Accept-Language`, English. The `type` of each resolves. Times are RFC 3339.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": issuer}],

@@ -14,6 +14,8 @@ PROBLEM_TYPE: Final = "application/problem+json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 TEXT_TYPE: Final = "text/plain"
 MAX_JWT_CHARS: Final = 8192
+MAX_PROOF_CHARS: Final = 4096
+"""With the largest key we accept a proof has some 2,300."""
 MAX_INDEX: Final = 2**63 - 1
 
 _ID: Final = "^ver_[0-7][0-9A-HJKMNP-TV-Z]{25}$"
@@ -77,7 +79,7 @@ PARAMETERS: Final[dict[str, Json]] = {
         "description": "A proof of possession for this one request (RFC 9449 section 4.2): a compact JWS.",
         "schema": {
             "type": "string",
-            "maxLength": MAX_JWT_CHARS,
+            "maxLength": MAX_PROOF_CHARS,
             "pattern": r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$",
         },
     },
@@ -88,14 +90,6 @@ PARAMETERS: Final[dict[str, Json]] = {
         "description": "Same key and body within 24 hours: the same answer. Same key, other body: 422.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-~]([ -~]*[!-~])?$"},
         "example": "order-2026-118-a",
-    },
-    "AcceptLanguage": {
-        "name": "Accept-Language",
-        "in": "header",
-        "required": False,
-        "description": "The language of problem documents: `zh` (default) or `en`.",
-        "schema": {"type": "string", "maxLength": 256, "pattern": "^[A-Za-z*][A-Za-z0-9,;=.* -]*$"},
-        "example": "en",
     },
     "VerificationId": {
         "name": "id",
@@ -146,16 +140,8 @@ def refusals(*statuses: str, schema: str = "Problem", media_type: str = PROBLEM_
 
 
 def operation(name: str, tag: str, summary: str, responses: Json, **more: Any) -> Json:  # noqa: ANN401 - JSON
-    """Return one operation; each takes ``Accept-Language``."""
-    parameters = [*more.pop("parameters", []), ref("parameters", "AcceptLanguage")]
-    return {
-        "operationId": name,
-        "tags": [tag],
-        "summary": summary,
-        "parameters": parameters,
-        "responses": responses,
-        **more,
-    }
+    """Return one operation."""
+    return {"operationId": name, "tags": [tag], "summary": summary, "responses": responses, **more}
 
 
 def number(name: str, *, required: bool) -> Json:

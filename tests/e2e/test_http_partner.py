@@ -111,19 +111,23 @@ class TestAuthentication:
     @pytest.mark.parametrize(
         ("mutate", "status", "code"),
         [
-            (lambda auth, dpop: [auth], 401, "invalid_dpop_proof"),  # C01
+            (lambda auth, _dpop: [auth], 401, "invalid_dpop_proof"),  # C01
             (lambda auth, dpop: [auth, dpop, dpop], 401, "invalid_dpop_proof"),  # C02
             (lambda auth, dpop: [auth, ("DPoP", f"{dpop[1]}, {dpop[1]}")], 401, "invalid_dpop_proof"),  # C02
-            (lambda auth, dpop: [auth, ("DPoP", "a.b")], 401, "invalid_dpop_proof"),  # C04
+            (lambda auth, _dpop: [auth, ("DPoP", "a.b")], 401, "invalid_dpop_proof"),  # C04
             (lambda auth, dpop: [auth, ("DPOP", dpop[1])], 200, None),  # C03
             (lambda auth, dpop: [("authorization", auth[1].replace("DPoP", "dPoP")), dpop], 200, None),  # D15
-            (lambda auth, dpop: [("Authorization", auth[1].replace("DPoP", "Bearer")), dpop], 401, "invalid_token"),  # C32
+            (
+                lambda auth, dpop: [("Authorization", auth[1].replace("DPoP", "Bearer")), dpop],
+                401,
+                "invalid_token",
+            ),  # C32
             (lambda auth, dpop: [auth, auth, dpop], 400, "invalid_request"),  # C33
             (lambda auth, dpop: [auth, ("Authorization", "Bearer x"), dpop], 400, "invalid_request"),  # C33
             (lambda auth, dpop: [("Authorization", f"{auth[1]}, Bearer x"), dpop], 400, "invalid_request"),  # C33
-            (lambda auth, dpop: [("Authorization", "DPoP junk"), dpop], 401, "invalid_token"),  # D03
-            (lambda auth, dpop: [("Authorization", f"DPoP {dpop[1]}"), dpop], 401, "invalid_token"),  # D03
-            (lambda auth, dpop: [("Authorization", "Basic YTpi"), dpop], 401, "unauthenticated"),
+            (lambda _auth, dpop: [("Authorization", "DPoP junk"), dpop], 401, "invalid_token"),  # D03
+            (lambda _auth, dpop: [("Authorization", f"DPoP {dpop[1]}"), dpop], 401, "invalid_token"),  # D03
+            (lambda _auth, dpop: [("Authorization", "Basic YTpi"), dpop], 401, "unauthenticated"),
         ],
     )
     async def test_rows_of_tables_c_and_d(self, mutate, status, code):
@@ -171,7 +175,9 @@ class TestAuthentication:
             answer = await ask(gateway, gateway.world.credentials(PATH, scope="other"))
 
             assert (answer.status, answer.json["code"]) == (403, "insufficient_scope")
-            assert answer.header("WWW-Authenticate") == f'DPoP error="insufficient_scope", scope="verifications", {ALGS}'
+            assert (
+                answer.header("WWW-Authenticate") == f'DPoP error="insufficient_scope", scope="verifications", {ALGS}'
+            )
             [(_call, refusal, status, _purpose)] = gateway.world.ledger.written
             assert (refusal.kind, status) == (ErrorKind.INSUFFICIENT_SCOPE, 403)
 
@@ -285,9 +291,7 @@ class TestRefusalsOnRecord:
 
 class TestFaults:
     async def test_all_faults_are_named_at_once_in_the_language_asked_for(self):
-        body = (
-            '{"subject":{"uscc":"919900000000000193","nmae":"x"},"purpose":"zz","business_ref":"C\\u0007","relation":7,"x":1}'
-        ).encode()
+        body = b'{"subject":{"uscc":"919900000000000193","nmae":"x"},"purpose":"zz","business_ref":"C\\u0007","relation":7,"x":1}'
         async with running() as gateway:
             answer = await gateway.verify(body, [("Accept-Language", "fr, en;q=0.8, zh;q=0.5")])
 

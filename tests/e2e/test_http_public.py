@@ -50,7 +50,19 @@ class TestLog:
             assert answer.header("Content-Type") == "application/octet-stream"
 
     @pytest.mark.parametrize(
-        "path", ["0/001", "0/001.p/45", "0/1", "64/000", "0/000.p/256", "0/000.p/0", "x/000", "0/x000/001", "0/000/", "entries"]
+        "path",
+        [
+            "0/001",
+            "0/001.p/45",
+            "0/1",
+            "64/000",
+            "0/000.p/256",
+            "0/000.p/0",
+            "x/000",
+            "0/x000/001",
+            "0/000/",
+            "entries",
+        ],
     )
     async def test_what_is_no_tile_is_not_found(self, path):
         async with running() as gateway:
@@ -100,7 +112,13 @@ class TestLog:
 
     @pytest.mark.parametrize(
         "target",
-        ["inclusion?index=300", "inclusion?index=5&size=5", "inclusion?index=1&size=301", "consistency?from=5&to=3", "consistency?from=1&to=301"],
+        [
+            "inclusion?index=300",
+            "inclusion?index=5&size=5",
+            "inclusion?index=1&size=301",
+            "consistency?from=5&to=3",
+            "consistency?from=1&to=301",
+        ],
     )
     async def test_what_is_beyond_the_log_is_not_found(self, target):
         async with running() as gateway:

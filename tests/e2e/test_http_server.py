@@ -8,7 +8,7 @@ import re
 import pytest
 
 from gateway.web.server import HttpLimits, UnfitParser, check_parser
-from tests.fakes.use_cases import GOOD_BODY, HOST, Loopback, World, request_bytes, running
+from tests.fakes.use_cases import GOOD_BODY, HOST, World, request_bytes, running, until
 
 STATUS = "/v1/status"
 
@@ -151,7 +151,7 @@ async def test_a_body_in_chunks_is_read_like_any_other():
 
 
 async def test_a_body_whose_framing_breaks_is_refused_at_once():
-    """aiohttp alone would leave the handler waiting for the rest until its deadline."""
+    """Aiohttp alone would leave the handler waiting for the rest until its deadline."""
     async with running() as gateway:
         client = await gateway.connect()
         headers = [
@@ -160,8 +160,7 @@ async def test_a_body_whose_framing_breaks_is_refused_at_once():
             ("Transfer-Encoding", "chunked"),
         ]
         await client.send(request_bytes("POST", "/v1/verifications", headers) + b"5\r\nhello\r\n")
-        while not gateway.server.in_flight:
-            await asyncio.sleep(0)
+        await until(lambda: gateway.server.in_flight > 0)
         await client.send(b"zz\r\n")
 
         answer = await client.receive()
@@ -242,11 +241,9 @@ async def test_a_client_that_leaves_does_not_cancel_the_use_case():
         await client.send(request_bytes("POST", "/v1/verifications", headers, GOOD_BODY))
         await world.verify.entered.wait()
         client.writer.transport.abort()
-        while gateway.server.connections:
-            await asyncio.sleep(0)
+        await until(lambda: gateway.server.connections == 0)
         world.verify.gate.set()
-        while gateway.server.in_flight:
-            await asyncio.sleep(0)
+        await until(lambda: gateway.server.in_flight == 0)
 
         assert len(world.verify.finished) == 1
 
@@ -299,8 +296,7 @@ class TestDrain:
             asking = asyncio.create_task(gateway.verify())
             await gateway.world.verify.entered.wait()
             draining = asyncio.create_task(gateway.server.drain(grace_s=10, finish_s=10))
-            while await self._still_listening(gateway):
-                await asyncio.sleep(0)
+            await until(lambda: not gateway.server.is_listening)
             gateway.world.verify.gate.set()
 
             answer = await asking
@@ -314,8 +310,7 @@ class TestDrain:
             await client.send(request_bytes("GET", STATUS))
             await client.receive()
             draining = asyncio.create_task(gateway.server.drain(grace_s=10, finish_s=10))
-            while await self._still_listening(gateway):
-                await asyncio.sleep(0)
+            await until(lambda: not gateway.server.is_listening)
 
             await client.send(request_bytes("GET", STATUS))
             answer = await client.receive()
@@ -347,10 +342,6 @@ class TestDrain:
 
             assert [answer.status for answer in await asyncio.gather(*connecting)] == [200] * 20
             await draining
-
-    @staticmethod
-    async def _still_listening(gateway: Loopback) -> bool:
-        return gateway.server.is_listening
 
 
 @pytest.mark.parametrize("installed", ["3.14.4", "3.14.5", "3.15.0", "4.0.0"])

@@ -51,23 +51,36 @@ async def test_g02_form_with_raw_bytes(gateway: Loopback, body: bytes) -> None:
     assert_oauth_error(await gateway.token(body), 400)
 
 
-@pytest.mark.parametrize("body", [b"scope=%ff", b"scope=%zz", b"scope=%00", b"scope=%", b"sc%0", b"scope=a b", b"a=\x00"])
+@pytest.mark.parametrize(
+    "body", [b"scope=%ff", b"scope=%zz", b"scope=%00", b"scope=%", b"sc%0", b"scope=a b", b"a=\x00"]
+)
 async def test_g03_form_with_bad_percent_encoding(gateway: Loopback, body: bytes) -> None:
     assert_oauth_error(await gateway.token(body), 400)
 
 
-@pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary=x", "application/json", "text/plain", ""])
+@pytest.mark.parametrize(
+    "kind", ["multipart/form-data", "multipart/form-data; boundary=x", "application/json", "text/plain", ""]
+)
 async def test_g04_multipart_without_boundary(gateway: Loopback, kind: str) -> None:
     assert_oauth_error(await gateway.token(b"grant_type=client_credentials", kind), 415)
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe{\x00}\x00", b'{"purpose":"\xff"}', b"\xef\xbb\xbf{}", "{}".encode("utf-16")])
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe{\x00}\x00", b'{"purpose":"\xff"}', b"\xef\xbb\xbf{}", "{}".encode("utf-16")]
+)
 async def test_g05_json_that_is_not_utf8(gateway: Loopback, body: bytes) -> None:
     assert_problem(await gateway.verify(body), 400, "malformed_json")
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json; charset=foo", "application/json; charset=utf-16", "application/json; x=y", "text/json", "application/jsonp"]
+    "kind",
+    [
+        "application/json; charset=foo",
+        "application/json; charset=utf-16",
+        "application/json; x=y",
+        "text/json",
+        "application/jsonp",
+    ],
 )
 async def test_g06_json_with_an_unknown_charset(gateway: Loopback, kind: str) -> None:
     assert_problem(await gateway.verify(GOOD_BODY, [("Content-Type", kind)]), 415, "unsupported_media_type")
@@ -83,7 +96,16 @@ async def test_g08_json_with_a_huge_integer(gateway: Loopback) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"purpose":"risk","purpose":"risk"}', b'{"a":NaN}', b'{"a":-Infinity}', b'{"a":"\\ud800"}', b'{"a":1.5}', b"", b"{"]
+    "body",
+    [
+        b'{"purpose":"risk","purpose":"risk"}',
+        b'{"a":NaN}',
+        b'{"a":-Infinity}',
+        b'{"a":"\\ud800"}',
+        b'{"a":1.5}',
+        b"",
+        b"{",
+    ],
 )
 async def test_g09_json_that_lenient_readers_take(gateway: Loopback, body: bytes) -> None:
     assert_problem(await gateway.verify(body), 400, "malformed_json")
@@ -127,7 +149,16 @@ async def test_g13_host_of_ours_in_every_spelling(gateway: Loopback, host: str) 
 
 @pytest.mark.parametrize(
     "target",
-    ["http://evil.example/v1/status", f"https://{HOST}/v1/status", "http://a:99999/", "http://[::1/", "ftp://x/y", "evil:80", "*", "http:///x"],
+    [
+        "http://evil.example/v1/status",
+        f"https://{HOST}/v1/status",
+        "http://a:99999/",
+        "http://[::1/",
+        "ftp://x/y",
+        "evil:80",
+        "*",
+        "http:///x",
+    ],
 )
 async def test_g14_target_in_absolute_form(gateway: Loopback, target: str) -> None:
     answer = await gateway.raw(f"GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
@@ -141,7 +172,9 @@ async def test_g14_targets_of_other_methods(gateway: Loopback, method: str) -> N
     assert_problem(answer, 400, "malformed_request")
 
 
-@pytest.mark.parametrize("field", [b"User-Agent: \xff", "X-Name: 名".encode(), b"Idempotency-Key: \xc3\xa9", b"DPoP: \x80"])
+@pytest.mark.parametrize(
+    "field", [b"User-Agent: \xff", "X-Name: 名".encode(), b"Idempotency-Key: \xc3\xa9", b"DPoP: \x80"]
+)
 async def test_g15_header_bytes_beyond_ascii(gateway: Loopback, field: bytes) -> None:
     answer = await gateway.raw(b"GET /v1/status HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\n" + field + b"\r\n\r\n")
     assert_problem(answer, 400, "malformed_request")
@@ -204,8 +237,18 @@ async def test_g18_body_of_two_megabytes(gateway: Loopback) -> None:
 
 async def test_g18_body_of_two_megabytes_in_chunks(gateway: Loopback) -> None:
     client = await gateway.connect()
-    headers = [*gateway.world.credentials("/v1/verifications"), ("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")]
-    await client.send(request_bytes("POST", "/v1/verifications", headers) + b"10000\r\n" + b" " * 65_536 + b"\r\n10000\r\n" + b" " * 65_536)
+    headers = [
+        *gateway.world.credentials("/v1/verifications"),
+        ("Content-Type", "application/json"),
+        ("Transfer-Encoding", "chunked"),
+    ]
+    await client.send(
+        request_bytes("POST", "/v1/verifications", headers)
+        + b"10000\r\n"
+        + b" " * 65_536
+        + b"\r\n10000\r\n"
+        + b" " * 65_536
+    )
 
     assert_problem(await client.receive(), 413, "body_too_large")
 
@@ -219,7 +262,18 @@ async def test_g18_small_form_with_too_many_fields(gateway: Loopback) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/%2e%2e/v1/status", "/v1%2Fstatus", "/v1/status%00", "/v1/status%ff", "/v1/../v1/status", "/v1//status", "/V1/status", "/v1/status/", "//v1/status"]
+    "path",
+    [
+        "/v1/%2e%2e/v1/status",
+        "/v1%2Fstatus",
+        "/v1/status%00",
+        "/v1/status%ff",
+        "/v1/../v1/status",
+        "/v1//status",
+        "/V1/status",
+        "/v1/status/",
+        "//v1/status",
+    ],
 )
 async def test_g19_paths_in_other_spellings(gateway: Loopback, path: str) -> None:
     assert_problem(await gateway.request("GET", path), 404, "not_found")
@@ -239,7 +293,9 @@ async def test_g20_unknown_content_encoding(gateway: Loopback, coding: str) -> N
 SLOW = HttpLimits(receive_s=0.05, keepalive_s=0.05, linger_s=0.2)
 
 
-@pytest.mark.parametrize("beginning", [b"G", b"GET /v1/status HTTP/1.1\r\n", b"GET /v1/status HTTP/1.1\r\nHost: x\r\nX-Slow:"])
+@pytest.mark.parametrize(
+    "beginning", [b"G", b"GET /v1/status HTTP/1.1\r\n", b"GET /v1/status HTTP/1.1\r\nHost: x\r\nX-Slow:"]
+)
 async def test_g21_slow_headers_end_with_408(beginning: bytes) -> None:
     """Trickling bytes do not move the deadline: it counts from the first byte of a head."""
     async with running(World(), HttpLimits(receive_s=0.05)) as gateway:
@@ -265,7 +321,11 @@ async def test_g21_slow_headers_after_an_answer_end_with_408() -> None:
 async def test_g21_slow_body_ends_with_408() -> None:
     async with running(World(receive_s=0.05), SLOW) as gateway:
         client = await gateway.connect()
-        headers = [*gateway.world.credentials("/v1/verifications"), ("Content-Type", "application/json"), ("Content-Length", "100")]
+        headers = [
+            *gateway.world.credentials("/v1/verifications"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", "100"),
+        ]
         await client.send(request_bytes("POST", "/v1/verifications", headers) + b"{")
 
         assert_problem(await client.receive(), 408, "request_timeout")

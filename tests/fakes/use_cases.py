@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -26,7 +26,7 @@ from gateway.identity.client import make_assertion, make_proof, token_form
 from gateway.identity.metadata import render_jwks, render_metadata
 from gateway.identity.nonce import NonceAudience, NonceIssuer
 from gateway.identity.partner import Client, KeyPurpose, KeyState, Partner, PartnerState, RegisteredKey
-from gateway.identity.ports import Replayed, TokenIssue
+from gateway.identity.ports import Replayed, TokenIssue, TokenRefusal
 from gateway.identity.proof import ProofVerifier
 from gateway.identity.signing_key import SigningKey
 from gateway.identity.token import TokenIssuer, TokenVerifier
@@ -91,7 +91,7 @@ class FakeVerify:
         if call.claim in self.used:
             raise GatewayError(ErrorKind.INVALID_DPOP_PROOF, reason="replayed")
         self.used.add(call.claim)
-        return Proven(VERIFICATION_ID, ANSWER_JSON, RECEIPT_JSON, self.replayed, "clear")
+        return Proven(VERIFICATION_ID, ANSWER_JSON, RECEIPT_JSON, replayed=self.replayed, outcome="clear")
 
 
 @dataclass
@@ -102,7 +102,7 @@ class FakeReadBack:
 
     async def answer(self, call: Call, verification_id: str) -> Proven:
         self._check(call, verification_id)
-        return Proven(VERIFICATION_ID, ANSWER_JSON, RECEIPT_JSON, True, "clear")
+        return Proven(VERIFICATION_ID, ANSWER_JSON, RECEIPT_JSON, replayed=True, outcome="clear")
 
     async def receipt(self, call: Call, verification_id: str) -> bytes:
         self._check(call, verification_id)
@@ -148,11 +148,14 @@ class FakeLog:
         return [bytes(32)] * (new - old > 0)
 
 
+FRESH = SourceState("municipal", 42, Millis(NOW - 3_600_000), 0)
+
+
 @dataclass
 class FakeSource:
     """A feed applied one hour ago, or whatever a test puts here."""
 
-    state: SourceState | None = SourceState("municipal", 42, Millis(NOW - 3_600_000), 0)
+    state: SourceState | None = FRESH
 
     async def source_state(self) -> SourceState | None:
         return self.state
@@ -191,6 +194,7 @@ class FakeTokenLedger:
 
     used: set[OneTimeId] = field(default_factory=set)
     issues: list[TokenIssue] = field(default_factory=list)
+    refusals: list[TokenRefusal] = field(default_factory=list)
     error: GatewayError | None = None
 
     async def record_issue(self, issue: TokenIssue) -> None:
@@ -201,6 +205,11 @@ class FakeTokenLedger:
             raise Replayed(frozenset(claim.digest for claim in again))
         self.used |= claims
         self.issues.append(issue)
+
+    async def record_refusal(self, refusal: TokenRefusal) -> None:
+        if self.error is not None:
+            raise self.error
+        self.refusals.append(refusal)
 
 
 @dataclass
@@ -455,6 +464,13 @@ def request_bytes(
     return head.encode("latin-1") + (body or b"")
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop turn until something holds that nothing announces."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event, and no time passes between turns
+            await asyncio.sleep(0)
+
+
 def listening_socket() -> socket.socket:
     """Return a socket bound to a free port of the loopback interface."""
     sock = socket.socket()
@@ -464,11 +480,13 @@ def listening_socket() -> socket.socket:
 
 
 @asynccontextmanager
-async def running(world: World | None = None, limits: HttpLimits | None = None) -> AsyncIterator[Loopback]:
-    """Run a gateway of fakes on a free port."""
-    world = world or World()
+async def running(
+    world: World | None = None, limits: HttpLimits | None = None, *, on_loopback: bool = False
+) -> AsyncIterator[Loopback]:
+    """Run a gateway of fakes on a free port; ``on_loopback``: as the issuer of its own plain address, like the demo."""
     sock = listening_socket()
     port = sock.getsockname()[1]
+    world = world or World(issuer=f"http://127.0.0.1:{port}" if on_loopback else ISSUER)
     server = await start_server(world.front(), sock, limits or HttpLimits())
     loopback = Loopback(world, server, port)
     try:

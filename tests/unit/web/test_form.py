@@ -44,7 +44,9 @@ def test_forms(raw, fields):
     assert parse_form(raw) == fields
 
 
-@pytest.mark.parametrize("raw", [b"a=%", b"a=%4", b"a=%GG", b"%u0041=1", b"a=\n", b"a=%c3%28", b"a=%ed%a0%80", b"a=%00", b"a=\x7f"])
+@pytest.mark.parametrize(
+    "raw", [b"a=%", b"a=%4", b"a=%GG", b"%u0041=1", b"a=\n", b"a=%c3%28", b"a=%ed%a0%80", b"a=%00", b"a=\x7f"]
+)
 def test_encodings_outside_the_format_are_refused(raw):
     with pytest.raises(GatewayError):
         parse_form(raw)

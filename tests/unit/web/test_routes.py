@@ -20,7 +20,15 @@ def route(method: str, template: str) -> Route:
     return Route(method=method, template=template, handler=handler)
 
 
-TABLE = RouteTable([route("GET", "/a"), route("POST", "/a"), route("GET", "/a/{id}"), route("GET", "/t/{path...}"), route("GET", "/a.b")])
+TABLE = RouteTable(
+    [
+        route("GET", "/a"),
+        route("POST", "/a"),
+        route("GET", "/a/{id}"),
+        route("GET", "/t/{path...}"),
+        route("GET", "/a.b"),
+    ]
+)
 
 
 def exchange(path: str) -> Exchange:
@@ -44,7 +52,9 @@ def test_a_path_finds_its_route(path, template, params):
     assert (given.template, given.params) == (template, params)
 
 
-@pytest.mark.parametrize("path", ["", "/", "/A", "/a/", "/a/x/y", "/a/%41", "/a/" + "x" * 65, "/aXb", "/a/ü", "/a/x\n", "/t/"])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/A", "/a/", "/a/x/y", "/a/%41", "/a/" + "x" * 65, "/aXb", "/a/ü", "/a/x\n", "/t/"]
+)
 def test_any_other_path_is_not_found(path):
     with pytest.raises(GatewayError) as caught:
         TABLE.find(exchange(path), "GET")
