@@ -55,6 +55,22 @@ class TokenIssue:
     proof_claim: OneTimeId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefusal:
+    """A token request of an authenticated client that is about to be refused, as its leaf will say it.
+
+    ``assertion_claim`` is None where an earlier commit of the same request has used the assertion up already.
+    """
+
+    request_hash: bytes
+    partner_id: str
+    credential: str
+    reason: str
+    status: int
+    refused_ms: Millis
+    assertion_claim: OneTimeId | None
+
+
 class PartnerDirectory(Protocol):
     """Finds clients by their identifier."""
 
@@ -64,8 +80,12 @@ class PartnerDirectory(Protocol):
 
 
 class TokenLedger(Protocol):
-    """Records that a token was issued, or refuses it."""
+    """Records that a token was issued, or refused to a client that had authenticated."""
 
     async def record_issue(self, issue: TokenIssue) -> None:
         """Claim both one-time ids, check that the credential is live, and append the leaf, in one commit."""
+        ...
+
+    async def record_refusal(self, refusal: TokenRefusal) -> None:
+        """Use the assertion up and append the leaf; ``Replayed`` or ``CredentialRevoked`` say that nobody authenticated."""
         ...

@@ -24,13 +24,14 @@ from gateway.identity.assertion import (
 )
 from gateway.identity.grants import ScopeRefused, decide_scopes
 from gateway.identity.oauth import OAuthCode, OAuthError, proof_refused
-from gateway.identity.ports import CredentialRevoked, PartnerDirectory, Replayed, TokenIssue, TokenLedger
+from gateway.identity.ports import CredentialRevoked, PartnerDirectory, Replayed, TokenIssue, TokenLedger, TokenRefusal
 from gateway.identity.proof import ProofVerifier, UnverifiedProof, VerifiedProof
 from gateway.identity.token import TokenIssuer
 
 MAX_PARAMETERS: Final = 32
 """A token request needs three to six."""
 TOKEN_JTI_BYTES: Final = 16
+PROOF_REPLAYED: Final = "proof_replayed"
 _SECRET_PARAMETERS: Final = frozenset({"client_secret"})
 
 
@@ -103,13 +104,11 @@ class GrantToken:
     async def __call__(self, request: TokenRequest) -> TokenResponse:
         """Grant a token or raise ``OAuthError``; a ``GatewayError`` means that a store failed.
 
-        1. strict form, one authentication method, grant type  2. proof: form, address, time, nonce  3. client and
-        assertion
-        4. signature of the proof  5. scope and resource  6. one commit: both one-time ids, live credential, leaf  7.
-        answer.
+        1. strict form, one authentication method, grant type  2. proof: form, address, time, nonce  3. client and assertion;
+        from here on a refusal is on record before it is answered  4. signature of the proof  5. scope and resource  6. one
+        commit: both one-time ids, live credential, leaf  7. answer.
 
-        The nonce comes before the assertion is used up, so that a client may send the same assertion again with the
-        nonce.
+        The nonce comes before the assertion is used up, so that a client may send the same assertion again with the nonce.
         """
         now = self._clock.now_ms()
         # 1
@@ -118,13 +117,28 @@ class GrantToken:
         unverified_proof = self._parse_proof(request)
         # 3
         client = await self._authenticate(form, now)
-        # 4
-        proof = self._verify_proof(unverified_proof, client)
-        # 5
-        scopes = self._decide_grant(form, client)
-        # 6: the token is signed first. If the process dies before the commit, nobody has it; if after, the leaf stands
-        # for a token that nobody received
-        issue = self._make_issue(request, client, proof, scopes=scopes, now=now)
+        try:
+            # 4
+            proof = self._verify_proof(unverified_proof, client)
+            # 5
+            scopes = self._decide_grant(form, client)
+            # 6
+            token = await self._issue(self._make_issue(request, client, proof, scopes=scopes, now=now), client)
+        except OAuthError as refusal:
+            await self._record_refusal(request, client, refusal, now)
+            raise
+        # 7
+        return TokenResponse(
+            access_token=token,
+            token_type="DPoP",  # noqa: S106 - RFC 9449 section 5
+            expires_in=self._tokens.lifetime_s,
+            scope=" ".join(sorted(scopes)),
+            dpop_nonce=self.fresh_nonce(),
+        )
+
+    async def _issue(self, issue: TokenIssue, client: VerifiedAssertion) -> str:
+        # The token is signed first. If the process dies before the commit, nobody has it; if after, the leaf stands for a
+        # token that nobody received.
         token = self._tokens.issue(
             partner_id=issue.partner_id,
             client_id=issue.client_id,
@@ -135,14 +149,7 @@ class GrantToken:
             jti=issue.token_jti,
         )
         await self._record(issue)
-        # 7
-        return TokenResponse(
-            access_token=token,
-            token_type="DPoP",  # noqa: S106 - RFC 9449 section 5
-            expires_in=self._tokens.lifetime_s,
-            scope=" ".join(sorted(scopes)),
-            dpop_nonce=self.fresh_nonce(),
-        )
+        return token
 
     def _parse_proof(self, request: TokenRequest) -> UnverifiedProof:
         try:
@@ -204,10 +211,34 @@ class GrantToken:
         except Replayed as exc:
             only_proof = exc.digests == {issue.proof_claim.digest}
             code = OAuthCode.INVALID_DPOP_PROOF if only_proof else OAuthCode.INVALID_CLIENT
-            reason = "proof_replayed" if only_proof else "assertion_replayed"
+            reason = PROOF_REPLAYED if only_proof else "assertion_replayed"
             raise OAuthError(code, reason=reason, client_id=issue.client_id) from exc
         except CredentialRevoked as exc:
             raise OAuthError(OAuthCode.INVALID_CLIENT, reason="key_revoked", client_id=issue.client_id) from exc
+
+    async def _record_refusal(
+        self, request: TokenRequest, client: VerifiedAssertion, refusal: OAuthError, now: Millis
+    ) -> None:
+        """Commit the leaf of a refusal; if the assertion turns out to be used or its key dead, that is the refusal."""
+        if refusal.error == OAuthCode.INVALID_CLIENT:
+            return  # the commit has found that nobody authenticated
+        client_id = client.partner.client_id
+        try:
+            await self._ledger.record_refusal(
+                TokenRefusal(
+                    request_hash=request.request_hash,
+                    partner_id=client.partner.partner_id,
+                    credential=client.key.thumbprint,
+                    reason=refusal.reason,
+                    status=refusal.status,
+                    refused_ms=now,
+                    assertion_claim=None if refusal.reason == PROOF_REPLAYED else client.claim,
+                )
+            )
+        except Replayed as exc:
+            raise OAuthError(OAuthCode.INVALID_CLIENT, reason="assertion_replayed", client_id=client_id) from exc
+        except CredentialRevoked as exc:
+            raise OAuthError(OAuthCode.INVALID_CLIENT, reason="key_revoked", client_id=client_id) from exc
 
 
 def _read_form(request: TokenRequest) -> _Form:

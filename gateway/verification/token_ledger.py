@@ -6,7 +6,7 @@ makes a client assertion usable once in the whole cluster.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from gateway.audit import entry as leaves
 from gateway.audit.entry import LeafFields, LeafKind, encode_leaf
@@ -16,8 +16,9 @@ from gateway.base.canonical import canonical_json
 from gateway.base.clock import rfc3339
 from gateway.base.entropy import random_bytes
 from gateway.base.errors import ErrorKind, GatewayError
+from gateway.base.onetime import OneTimeId
 from gateway.base.sealing import Sealer
-from gateway.identity.ports import CredentialRevoked, Replayed, TokenIssue
+from gateway.identity.ports import CredentialRevoked, Replayed, TokenIssue, TokenRefusal
 from gateway.verification.ledger import Names
 from gateway.verification.ports import Commit
 
@@ -35,48 +36,68 @@ class CommittedTokens:
 
     async def record_issue(self, issue: TokenIssue) -> None:
         """Commit the leaf of a token; raise ``Replayed``, ``CredentialRevoked`` or a store's ``GatewayError``."""
-        outcome = await self._commit.submit(self._entry(issue))
+        said = canonical_json({"jkt": issue.jkt, "jti": issue.token_jti, "scope": " ".join(sorted(issue.scopes))})
+        salt = random_bytes(leaves.SALT_BYTES)
+        leaf = self._leaf(
+            args_c=leaves.seal(salt, leaves.Committed.ARGS, said).commitment,
+            cred=issue.credential,
+            decision="allow",
+            kind=LeafKind.TOKEN,
+            partner=issue.partner_id,
+            req_h=issue.request_hash.hex(),
+            req_id=issue.proof_claim.digest.hex(),
+            status=OK,
+            ts=rfc3339(issue.issued_ms),
+        )
+        claims = (issue.assertion_claim, issue.proof_claim)
+        await self._submit(self._entry(leaf, salt, issue.partner_id, issue.credential, claims))
+
+    async def record_refusal(self, refusal: TokenRefusal) -> None:
+        """Commit the leaf of a refusal; raises like ``record_issue``."""
+        claim = refusal.assertion_claim
+        leaf = self._leaf(
+            cred=refusal.credential,
+            decision=f"deny:{refusal.reason}",
+            kind=LeafKind.DENY,
+            partner=refusal.partner_id,
+            req_h=refusal.request_hash.hex(),
+            req_id=None if claim is None else claim.digest.hex(),
+            status=refusal.status,
+            ts=rfc3339(refusal.refused_ms),
+        )
+        claims = () if claim is None else (claim,)
+        salt = random_bytes(leaves.SALT_BYTES)
+        await self._submit(self._entry(leaf, salt, refusal.partner_id, refusal.credential, claims))
+
+    def _leaf(self, **members: Any) -> LeafFields:  # noqa: ANN401 - the members of the leaf, checked by msgspec's own types
+        return LeafFields(gw=self._names.gateway, log=self._names.origin, n=0, op=OPERATION, **members)
+
+    def _entry(
+        self, fields: LeafFields, salt: bytes, partner_id: str, credential: str, claims: tuple[OneTimeId, ...]
+    ) -> PendingEntry:
+        leaf = encode_leaf(fields)
+        return PendingEntry(
+            leaf=leaf,
+            leaf_hash=leaf_hash(leaf),
+            kind=fields.kind,
+            operation=OPERATION,
+            decision=fields.decision,
+            salt=salt,
+            key_id=self._sealer.current,
+            sealed=b"",
+            partner_id=partner_id,
+            claims=claims,
+            credential=credential,
+        )
+
+    async def _submit(self, entry: PendingEntry) -> None:
+        outcome = await self._commit.submit(entry)
         if not isinstance(outcome, Refused):
             return
         match outcome.reason:
             case Refusal.REPLAYED:
-                used = frozenset() if outcome.claim is None else frozenset({outcome.claim.digest})
-                raise Replayed(used)
+                raise Replayed(frozenset() if outcome.claim is None else frozenset({outcome.claim.digest}))
             case Refusal.REVOKED:
                 raise CredentialRevoked
             case Refusal.IDEMPOTENCY_TAKEN:  # a token has no idempotency key
                 raise GatewayError(ErrorKind.INTERNAL)
-
-    def _entry(self, issue: TokenIssue) -> PendingEntry:
-        salt = random_bytes(leaves.SALT_BYTES)
-        said = canonical_json({"jkt": issue.jkt, "jti": issue.token_jti, "scope": " ".join(sorted(issue.scopes))})
-        leaf = encode_leaf(
-            LeafFields(
-                args_c=leaves.seal(salt, leaves.Committed.ARGS, said).commitment,
-                cred=issue.credential,
-                decision="allow",
-                gw=self._names.gateway,
-                log=self._names.origin,
-                n=0,
-                op=OPERATION,
-                partner=issue.partner_id,
-                req_h=issue.request_hash.hex(),
-                req_id=issue.proof_claim.digest.hex(),
-                status=OK,
-                kind=LeafKind.TOKEN,
-                ts=rfc3339(issue.issued_ms),
-            )
-        )
-        return PendingEntry(
-            leaf=leaf,
-            leaf_hash=leaf_hash(leaf),
-            kind=LeafKind.TOKEN,
-            operation=OPERATION,
-            decision="allow",
-            salt=salt,
-            key_id=self._sealer.current,
-            sealed=b"",
-            partner_id=issue.partner_id,
-            claims=(issue.assertion_claim, issue.proof_claim),
-            credential=issue.credential,
-        )

@@ -17,7 +17,7 @@ from gateway.identity.client import token_hash
 from gateway.identity.jwk import Algorithm
 from gateway.identity.nonce import NonceAudience, NonceIssuer
 from gateway.identity.partner import Client, KeyPurpose, KeyState, Partner, PartnerState, RegisteredKey
-from gateway.identity.ports import CredentialRevoked, Replayed, TokenIssue
+from gateway.identity.ports import CredentialRevoked, Replayed, TokenIssue, TokenRefusal
 from gateway.identity.proof import ProofVerifier
 from gateway.identity.signing_key import SigningKey
 from gateway.identity.token import TokenIssuer, TokenVerifier, VerifiedClaims
@@ -217,6 +217,7 @@ class FakeLedger:
     revoked: set[str] = field(default_factory=set)
     used: set[OneTimeId] = field(default_factory=set)
     issues: list[TokenIssue] = field(default_factory=list)
+    refusals: list[TokenRefusal] = field(default_factory=list)
 
     async def record_issue(self, issue: TokenIssue) -> None:
         if issue.credential in self.revoked:
@@ -226,6 +227,15 @@ class FakeLedger:
             raise Replayed(frozenset(claim.digest for claim in again))
         self.used |= claims
         self.issues.append(issue)
+
+    async def record_refusal(self, refusal: TokenRefusal) -> None:
+        if refusal.credential in self.revoked:
+            raise CredentialRevoked
+        claim = refusal.assertion_claim
+        if claim is not None and claim in self.used:
+            raise Replayed(frozenset({claim.digest}))
+        self.used |= {claim} - {None}
+        self.refusals.append(refusal)
 
 
 @dataclass

@@ -189,7 +189,8 @@ async def refusal_of(endpoint, **changes):
 
 
 @pytest.mark.parametrize(("changes", "status", "error", "reason"), REFUSED.values(), ids=REFUSED.keys())
-async def test_a_bad_token_request_is_refused_and_leaves_nothing(changes, status, error, reason):
+async def test_a_bad_token_request_is_refused_and_issues_nothing(changes, status, error, reason):
+    """No token, and the next good request works (with a fresh assertion: one that authenticated is used up)."""
     endpoint = Endpoint()
 
     refusal = await refusal_of(endpoint, **changes)
@@ -198,7 +199,8 @@ async def test_a_bad_token_request_is_refused_and_leaves_nothing(changes, status
     assert refusal.reason == (reason or refusal.reason)
     assert not refusal.dpop_nonce
     assert endpoint.ledger.issues == []
-    assert (await endpoint.grant(make_request())).token_type == "DPoP"
+    fresh = make_request(parameters=make_form(client_assertion=make_assertion(jti="another-jti-0001")))
+    assert (await endpoint.grant(fresh)).token_type == "DPoP"
 
 
 async def test_b02_unknown_parameters_are_ignored():
@@ -354,3 +356,24 @@ def test_e4_every_description_has_allowed_characters_only():
 def test_e4_a_description_with_other_characters_cannot_be_made(text):
     with pytest.raises(ValueError, match="forbidden characters"):
         OAuthError(OAuthCode.INVALID_REQUEST, reason="x", description=text)
+
+
+# refusals of an authenticated client
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [({"scope": "other"}, "scope_not_registered"), ({"resource": "https://other.example"}, "resource_unknown")],
+)
+async def test_a_refusal_after_authentication_is_on_record_and_uses_the_assertion_up(parameters, reason):
+    """Whoever authenticated and was refused left a leaf, and cannot try again with the same assertion."""
+    endpoint = Endpoint()
+    request = make_request(parameters=make_form(**parameters))
+
+    with pytest.raises(OAuthError):
+        await endpoint.grant(request)
+    with pytest.raises(OAuthError) as again:
+        await endpoint.grant(request)
+
+    assert [refusal.reason for refusal in endpoint.ledger.refusals] == [reason]
+    assert again.value.reason == "assertion_replayed"
