@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from bench import machine, processes
 from bench.corpus import Corpus
-from bench.judge import Judge
+from bench.judge import Judge, policy_of
 from bench.window import Bench, Subject
-from bench.world import ISSUER, World, open_world, write_json
+from bench.world import ISSUER, LOG_ORIGIN, World, open_world, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +50,7 @@ def open_ground(levels: Sequence[str], *, merchants: int) -> Iterator[Ground]:
         stack.callback(lambda: runner.run(world_context.__aexit__(None, None, None)))
         corpus = Corpus(world.callers(), list(world.expected), workers=len(os.sched_getaffinity(0)))
         stack.callback(corpus.close)
-        judge = Judge(world)
+        judge = Judge(world.expected, policy_of(world.keys_folder, LOG_ORIGIN))
         subjects = {level: _start(stack, level, world, judge, cores) for level in levels}
         machine.pin(cores.other)
         yield Ground(world=world, bench=Bench(corpus, cores, world, ISSUER), subjects=subjects, folder=folder)
@@ -61,7 +61,7 @@ def _start(stack: contextlib.ExitStack, level: str, world: World, judge: Judge, 
     if level == REFERENCE:
         server = stack.enter_context(processes.running(level, _reference_command(world, cores), log=log))
         rows = world.counter("SELECT count(*) FROM reference_a.audit_row")
-        return Subject(server=server, check=judge.reference, count_rows=rows)
+        return Subject(server=server, check=judge.outcome, count_rows=rows)
     command = ["bench.service", level, "--core", str(cores.service), "--setup", str(world.setup_file())]
     server = stack.enter_context(processes.running(level, command, log=log))
     if level in _LOOKS_AT_NOTHING:

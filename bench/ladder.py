@@ -38,7 +38,7 @@ from gateway.web.middleware import Front, FrontPolicy
 from gateway.web.problem import ProblemRenderer
 from gateway.web.routes import RouteTable
 from gateway.web.server import HttpLimits, start_server
-from gateway.wiring.metrics import Metrics
+from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.parts import (
     BLIND_INDEX_EPOCH,
     make_checkpoint_sealer,
@@ -141,19 +141,19 @@ async def serving(level: str, variables: Mapping[str, str], listening: socket.so
     """Serve a level on a bound socket, behind the real middleware."""
     settings = load_settings(variables)
     configure_logging(settings.log_level, settings.log_format)
-    metrics = Metrics(settings.feed_name)
+    name_process(PROCESS)
     async with contextlib.AsyncExitStack() as stack:
-        worker = await stack.enter_async_context(open_worker(settings, process=PROCESS, metrics=metrics))
+        worker = await stack.enter_async_context(open_worker(settings, process=PROCESS))
         front = worker.front
         if level != "L5":
-            front = _front(settings, await _handler(level, worker, settings, stack, metrics), metrics)
+            front = _front(settings, await _handler(level, worker, settings, stack), _metrics(worker))
         server = await start_server(front, listening, HttpLimits())
         yield
         await server.drain(grace_s=0.0, finish_s=5.0)
 
 
 async def _handler(
-    level: str, worker: Worker, settings: Settings, stack: contextlib.AsyncExitStack, metrics: Metrics
+    level: str, worker: Worker, settings: Settings, stack: contextlib.AsyncExitStack
 ) -> Handler:
     key = SigningKey(load_host_keys(settings).token_signing)
     tokens = TokenVerifier(settings.issuer, settings.issuer, [key.public], SystemClock())
@@ -167,16 +167,16 @@ async def _handler(
     }
     if level in simple:
         return simple[level]
-    return Unproven(worker, await _verify_without_proofs(worker, settings, stack, metrics))
+    return Unproven(worker, await _verify_without_proofs(worker, settings, stack))
 
 
 async def _verify_without_proofs(
-    worker: Worker, settings: Settings, stack: contextlib.AsyncExitStack, metrics: Metrics
+    worker: Worker, settings: Settings, stack: contextlib.AsyncExitStack
 ) -> Verify:
     """Build the use case of L4 like that of the worker, on a committer that proves nothing."""
     keys = load_host_keys(settings)
     committer = await stack.enter_async_context(
-        running_committer(settings, settings.database_dsn, NoProofs(), metrics, process="bench-L4")
+        running_committer(settings, settings.database_dsn, NoProofs(), _metrics(worker), process="bench-L4")
     )
     sealer = make_sealer(keys)
     ledger = Ledger(committer, sealer, BlindIndexer(keys.blind_index, BLIND_INDEX_EPOCH), names(settings))
@@ -201,3 +201,12 @@ def _front(settings: Settings, handler: Handler, metrics: Metrics) -> Front:
         log=get_logger(),
         metrics=metrics,
     )
+
+
+def _metrics(worker: Worker) -> Metrics:
+    """Return the one set of metrics that a process has."""
+    metrics = worker.needs.metrics
+    if not isinstance(metrics, Metrics):
+        msg = "the worker counts with something else"
+        raise TypeError(msg)
+    return metrics

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from bench.corpus import Prepared
 
-SAMPLE_EVERY: Final = 1000
+SAMPLE_EVERY: Final = 997
+"""One answer in 1,000 and a little more: a prime, so that samples do not fall on the same merchants again and again."""
 STALL_S: Final = 15.0
 _LENGTH: Final = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: *(\d+)\r\n")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -44,7 +45,13 @@ class Server:
 
 @contextlib.contextmanager
 def running(name: str, arguments: Sequence[str], *, log: Path) -> Iterator[Server]:
-    """Start ``python -m arguments…``, wait for its line, stop it at the end. Its messages go to ``log``."""
+    """Start ``python -m arguments…``, wait for its line, stop it at the end. Its messages go to ``log``.
+
+    Metrics go to files in a folder of its own, as the supervisor has it for several workers.
+    """
+    metrics = log.with_suffix(".metrics")
+    metrics.mkdir(exist_ok=True)
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
     with log.open("ab") as messages:
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],

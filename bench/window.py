@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import machine
-from bench.corpus import Corpus, Prepared, Spoil, Target
+from bench.corpus import Caller, Corpus, Prepared, Spoil, Target
 from bench.load import Generator, Sample, Tally
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ GENERATOR_LIMIT: Final = 0.90
 """Busier than this, the generator's core may be what is measured."""
 SPARE: Final = 1.25
 """Requests signed beyond the expected number, so that a faster window does not run dry."""
+FOREVER_S: Final = 86_400.0
+"""No end but that of the requests."""
+REPEATED: Final = 4000
+TRIAL: Final = 12_000
+"""Enough for two seconds of any server that looks at proofs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +64,11 @@ CountRows = Callable[[], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A server with how it is judged. ``repeat``: it does not look at proofs, so the same requests serve again."""
+    """A server with how it is judged.
+
+    ``repeat``: no proof is ever used up here, because none is looked at or all are refused, so the same requests serve again.
+    ``callers``: whose requests; by default the partners', with fresh tokens. ``spoil`` makes good requests bad.
+    """
 
     server: Server
     status: int = 200
@@ -67,7 +76,8 @@ class Subject:
     count_rows: CountRows | None = None
     spoil: Spoil | None = None
     repeat: bool = False
-    origin: str | None = None
+    callers: Callable[[], list[Caller]] | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +103,11 @@ class Bench:
         self._issuer = issuer
         self._host = issuer.partition("://")[2]
         self._expected_rate: dict[str, float] = {}
-        self._repeated: list[Prepared] = []
         self.when_open: Callable[[], None] | None = None
 
     def measure(self, subject: Subject, plan: Plan) -> Window:
         """Sign, load, read the clocks, check; the rows are counted around all of it."""
         server = subject.server
-        self.corpus.use_callers(self._world.callers())
         requests = self._requests(subject, plan)
         before = asyncio.run(subject.count_rows()) if subject.count_rows else 0
         meter = _Meter(server.pid, self._postgres_pid, self.cores)
@@ -110,9 +118,18 @@ class Bench:
             rows = asyncio.run(subject.count_rows()) - before
             if rows != tally.answers.get(200, 0):
                 faults.append(f"{rows} audit rows for {tally.answers.get(200, 0)} answers")
-        window = meter.window(server.name, tally, faults)
+        window = meter.window(subject.name or server.name, tally, faults)
         self._expected_rate[server.name] = max(window.rate, self._expected_rate.get(server.name, 0.0))
         return window
+
+    def send(self, subject: Subject, count: int, connections: int) -> int:
+        """Send so many requests as fast as they are answered, unmeasured; return how many. All must be answered as they should."""
+        generator = Generator(subject.server.address, connections, on_open=_nothing, on_close=_nothing)
+        tally = generator.closed_loop(self._sign(subject, count), warm_s=0.0, window_s=FOREVER_S)
+        if tally.answers != {subject.status: count}:
+            msg = f"{subject.server.name}: {tally.answers} for {count} requests"
+            raise SystemExit(msg)
+        return count
 
     def _opening(self, meter: _Meter) -> Callable[[], None]:
         def opening() -> None:
@@ -123,33 +140,36 @@ class Bench:
         return opening
 
     def _requests(self, subject: Subject, plan: Plan) -> list[Prepared]:
+        """Sign what the window will take, with tokens and a nonce of this moment."""
         server = subject.server
-        target = Target(origin=self._issuer, host=self._host)
-        if subject.repeat:
-            if not self._repeated:
-                self._repeated = self.corpus.prepare(target, 4000)
-            return self._repeated
         seconds = plan.window_s + WARM_S
+        if subject.repeat:
+            return self._sign(subject, REPEATED)
         if plan.rate is not None:
-            count = int(plan.rate * seconds * SPARE) + plan.connections
-        else:
-            if server.name not in self._expected_rate:
-                self._expected_rate[server.name] = self._try_out(subject, target, plan)
-            count = int(self._expected_rate[server.name] * seconds * SPARE) + 2 * plan.connections
-        nonce = learn_nonce(server, self.corpus.prepare(target, 1)[0])
+            return self._sign(subject, int(plan.rate * seconds * SPARE) + plan.connections)
+        if server.name not in self._expected_rate:
+            self._expected_rate[server.name] = self._try_out(subject, plan)
+        return self._sign(subject, int(self._expected_rate[server.name] * seconds * SPARE) + 2 * plan.connections)
+
+    def _sign(self, subject: Subject, count: int) -> list[Prepared]:
+        target = Target(origin=self._issuer, host=self._host)
+        self.corpus.use_callers(self._world.callers())
+        nonce = learn_nonce(subject.server, self.corpus.prepare(target, 1)[0])
+        if subject.callers is not None:
+            self.corpus.use_callers(subject.callers())
         target = Target(origin=self._issuer, host=self._host, nonce=nonce)
         return self.corpus.prepare(target, count, spoil=subject.spoil)
 
-    def _try_out(self, subject: Subject, target: Target, plan: Plan) -> float:
+    def _try_out(self, subject: Subject, plan: Plan) -> float:
         """Find out roughly how fast a server is with a short load; it also warms its caches."""
-        server = subject.server
-        nonce = learn_nonce(server, self.corpus.prepare(target, 1)[0])
-        target = Target(origin=self._issuer, host=self._host, nonce=nonce)
-        requests = self.corpus.prepare(target, 12_000, spoil=subject.spoil)
-        idle = _Meter(server.pid, self._postgres_pid, self.cores)
-        generator = Generator(server.address, plan.connections, on_open=idle.read, on_close=idle.read)
+        requests = self._sign(subject, TRIAL)
+        generator = Generator(subject.server.address, plan.connections, on_open=_nothing, on_close=_nothing)
         tally = generator.closed_loop(requests, warm_s=0.5, window_s=1.5)
         return max(tally.rate(), 500.0)
+
+
+def _nothing() -> None:
+    """A window opened or closed, and nobody reads the clocks."""
 
 
 def learn_nonce(server: Server, probe: Prepared) -> str | None:

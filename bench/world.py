@@ -45,7 +45,7 @@ PARTNERS: Final = 8
 LISTED_EVERY: Final = 10
 """One merchant in ten stands on a list, so that answers with flags and answers without are both in the figures."""
 TOKEN_LIFETIME_S: Final = 300
-LIST_CODE: Final = "abnormal_operations"
+LIST_CODE: Final = "SX-SAMR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
