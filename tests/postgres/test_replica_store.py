@@ -24,8 +24,8 @@ async def stage(database, tmp_path):
 
 
 @pytest.fixture
-async def reader(database, stage):
-    """A worker's replica, with a worker's rights, on a pool that counts what it is asked."""
+async def reader(database, stage):  # noqa: ARG001 - the stage has filled the replica
+    """A worker's replica, with a worker's rights."""
     pool = await asyncpg.create_pool(database.dsn_of("gateway_api"), min_size=0, max_size=3)
     replica = PostgresReplica(pool, Queries.load("replica"), feed=FEED)
     yield replica
@@ -33,7 +33,7 @@ async def reader(database, stage):
     await pool.close()
 
 
-async def test_a_known_firm_comes_with_its_registration_its_records_and_their_source(stage, reader):
+async def test_a_known_firm_comes_with_its_registration_its_records_and_their_source(reader):
     facts = await reader.look_up(Uscc(make_firm(1).uscc))
 
     assert facts.registration.name == make_firm(1).name
@@ -94,7 +94,7 @@ async def test_records_under_the_old_number_of_a_firm_are_its_own(stage, reader)
     assert facts.quarantined == 1
 
 
-async def test_a_stored_row_that_cannot_be_decoded_counts_as_unread(database, stage, reader):
+async def test_a_stored_row_that_cannot_be_decoded_counts_as_unread(database, reader):
     owner = await database.connect()
     await owner.execute("UPDATE replica.record SET body = 'x' WHERE record_id = $1", make_entry(1)["id"])
     await owner.execute("UPDATE replica.subject SET body = '{}' WHERE uscc = $1", make_firm(3).uscc)
@@ -186,7 +186,7 @@ async def test_each_version_is_planned_for_anew_so_that_no_scan_is_left_from_an_
         "TRUNCATE replica.subject_0",
     ],
 )
-async def test_a_worker_cannot_write_the_replica(database, stage, statement):
+async def test_a_worker_cannot_write_the_replica(database, statement):
     worker = await database.connect("gateway_api")
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -195,7 +195,7 @@ async def test_a_worker_cannot_write_the_replica(database, stage, statement):
 
 
 @pytest.mark.parametrize("statement", ["SELECT 1 FROM audit.entry", "SELECT 1 FROM identity.partner_key"])
-async def test_the_feed_process_sees_neither_the_log_nor_the_partners(database, stage, statement):
+async def test_the_feed_process_sees_neither_the_log_nor_the_partners(database, statement):
     feed = await database.connect("gateway_feed")
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
