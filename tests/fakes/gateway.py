@@ -12,12 +12,13 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
+from multidict import CIMultiDictProxy
 
 from gateway.audit.policy import Policy, parse_policy, render_policy
 from gateway.base.canonical import canonical_json, parse_json_object
@@ -87,6 +88,24 @@ def policy_of(settings: Settings) -> Policy:
     return parse_policy(render_policy([vkey]).encode())
 
 
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+JSON = ("Content-Type", "application/json")
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """An answer as it came."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The body of a JSON answer."""
+        return parse_json_object(self.body)
+
+
 @dataclass
 class PartnerClient:
     """A partner's developer: a key, a token, and one proof for each request."""
@@ -99,6 +118,15 @@ class PartnerClient:
     proof_key: SigningKey = field(default_factory=SigningKey.generate)
     token: str = ""
     nonces: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        """The name all workers are called by, whatever port they listen on."""
+        return urlsplit(self.issuer).netloc
+
+    def at(self, base: str) -> PartnerClient:
+        """Return the same client, same keys, token and nonces, talking to another worker."""
+        return replace(self, base=base)
 
     def proof(self, method: str, path: str, **changes: Any) -> str:
         """Return a fresh proof for a request."""
@@ -124,7 +152,7 @@ class PartnerClient:
 
     async def post_token(self, form: Iterable[tuple[str, str]], proof: str | None) -> tuple[int, dict, dict]:
         """Send a token request; return status, headers, body."""
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Host": self.host}
         if proof is not None:
             headers["DPoP"] = proof
         body = urlencode(list(form))
@@ -132,6 +160,28 @@ class PartnerClient:
             if "DPoP-Nonce" in answer.headers:
                 self.nonces["as"] = answer.headers["DPoP-Nonce"]
             return answer.status, dict(answer.headers), parse_json_object(await answer.read())
+
+    async def raw(
+        self, method: str, path: str, headers: Iterable[tuple[str, str]] = (), body: bytes | None = None
+    ) -> RawAnswer:
+        """Send a request exactly as given, doubled header fields included; nothing but ``Host`` is added."""
+        sent = [("Host", self.host), *headers]
+        skip = {"Content-Type", "Accept", "Accept-Encoding", "User-Agent"}
+        async with self.session.request(
+            method, self.base + path, data=body, headers=sent, skip_auto_headers=skip, allow_redirects=False
+        ) as answer:
+            return RawAnswer(answer.status, answer.headers, await answer.read())
+
+    async def learn_nonces(self) -> None:
+        """Be told the nonces of both audiences, as a refused first request tells them."""
+        for audience, path in (("as", "/oauth2/token"), ("rs", "/v1/verifications")):
+            token = None if audience == "as" else self.token
+            headers = [("DPoP", self.proof("POST", path, access_token=token, nonce=None)), FORM]
+            if audience == "rs":
+                headers = [*headers[:1], JSON, ("Authorization", f"DPoP {self.token}")]
+            body = urlencode(token_form(assertion=self.assertion())).encode() if audience == "as" else question()
+            answer = await self.raw("POST", path, headers, body)
+            self.nonces[audience] = answer.headers["DPoP-Nonce"]
 
     async def sign_in(self) -> str:
         """Obtain a token as a well-behaved client does: once more with the nonce that was asked for."""
@@ -151,6 +201,7 @@ class PartnerClient:
         """Send one request with a fresh (or the given) proof; on ``use_dpop_nonce`` once more with the nonce."""
         for attempt in range(2):
             sent = {
+                "Host": self.host,
                 "Authorization": f"DPoP {self.token}",
                 "DPoP": proof or self.proof(method, path),
                 **({"Content-Type": "application/json"} if body is not None else {}),
@@ -202,6 +253,42 @@ class Gateway:
     publisher: Publisher
     policy: Policy
 
+    async def leaves(self, first: int = 0, **wanted: object) -> list[dict[str, Any]]:
+        """Return the leaves from an index on whose members are as wanted, e.g. ``partner`` or ``t``."""
+        connection = await self.database.connect()
+        try:
+            rows = await connection.fetch(
+                "SELECT leaf FROM audit.entry WHERE leaf_index >= $1 ORDER BY leaf_index", first
+            )
+        finally:
+            await connection.close()
+        leaves = [parse_json_object(row["leaf"]) for row in rows]
+        return [leaf for leaf in leaves if all(leaf.get(name) == value for name, value in wanted.items())]
+
+    async def audit_rows(self) -> dict[str, int]:
+        """Return how many rows the tables of the log have."""
+        tables = ("entry", "secret", "request", "batch", "idempotency")
+        return {table: await self.ask(f"SELECT count(*) FROM audit.{table}") for table in tables}
+
+    async def ask(self, sql: str, *values: object) -> Any:
+        """Run one statement as the superuser; return its first value."""
+        connection = await self.database.connect()
+        try:
+            return await connection.fetchval(sql, *values)
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def second_worker(self) -> AsyncIterator[str]:
+        """Run one more worker on the same database, keys and issuer; yield the address it listens on."""
+        sock = free_socket()
+        async with open_worker(self.settings, process="worker-1") as worker:
+            server = await start_server(worker.front, sock, HttpLimits())
+            try:
+                yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+            finally:
+                await server.drain(grace_s=0.0, finish_s=5.0)
+
     async def pull_feed(self) -> Any:
         """Let the feed loop look once."""
         async with open_operator(self.settings) as operator:
@@ -240,9 +327,9 @@ class Gateway:
 
 @asynccontextmanager
 async def running_gateway(
-    database: Database, folder: Path, *, size: int = 60, **changes: str
+    database: Database, folder: Path, *, size: int = 60, fed: bool = True, **changes: str
 ) -> AsyncIterator[Gateway]:
-    """Publish a small city, apply it, and serve on a free loopback port."""
+    """Publish a small city, apply it (unless not ``fed``), and serve on a free loopback port."""
     from aiohttp import web
 
     clock = SystemClock()
@@ -265,9 +352,10 @@ async def running_gateway(
             server = await start_server(worker.front, sock, HttpLimits())
             async with aiohttp.ClientSession() as session:
                 gateway = Gateway(settings, database, worker, issuer, session, publisher, policy_of(settings))
-                outcome = await gateway.pull_feed()
-                assert not outcome.failed, outcome
                 try:
+                    if fed:
+                        outcome = await gateway.pull_feed()
+                        assert not outcome.failed, outcome
                     yield gateway
                 finally:
                     await session.close()
