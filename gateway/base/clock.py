@@ -86,4 +86,9 @@ def start_of_day(day: dt.date) -> Millis:
 
 def utc_day(epoch_s: int) -> dt.date:
     """Return the UTC calendar day of a Unix time in seconds."""
-    return to_datetime(Millis(epoch_s * 1000)).date()
+    return _day(epoch_s * 1000 // DAY_MS)
+
+
+@lru_cache(maxsize=16)
+def _day(number: int) -> dt.date:
+    return to_datetime(Millis(number * DAY_MS)).date()
