@@ -164,8 +164,7 @@ class Front:
         except GatewayError as exc:
             refusal = exc
         except TimeoutError:
-            # What was begun goes on (a commit is never cancelled); whether it succeeded is not known here.
-            refusal = GatewayError(ErrorKind.OVERLOADED, reason="deadline", retry_after_s=OVERLOAD_RETRY_S)
+            refusal = _over_deadline(exchange)
         except Exception as exc:  # noqa: BLE001 - the boundary: a defect of ours must give one constant sentence, not a trace
             self._log.error("request_crashed", request_id=exchange.request_id, route=exchange.template, exc_info=exc)
             refusal = GatewayError(ErrorKind.INTERNAL)
@@ -183,8 +182,8 @@ class Front:
             raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="not_origin_form")
         if not request.raw_path.isascii():
             raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="target_not_ascii")
-        for name, value in request.raw_headers:
-            if not value.isascii() or not name.isascii():
+        for _name, value in request.raw_headers:  # names are tokens, or the parser has refused them
+            if not value.isascii():
                 raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="header_not_ascii")
         if self._hosts is not AnyHost.ANY:
             host = request.headers.get("Host", "")
@@ -235,6 +234,16 @@ class Front:
             outcome=exchange.outcome,
             **optional,
         )
+
+
+def _over_deadline(exchange: Exchange) -> GatewayError:
+    """Return whose fault it was: the sender's, if its body is still not here.
+
+    What was begun goes on (a commit is never cancelled); whether it succeeded is not known here.
+    """
+    if not exchange.request.content.is_eof():
+        return GatewayError(ErrorKind.REQUEST_TIMEOUT, reason="slow_body")
+    return GatewayError(ErrorKind.OVERLOADED, reason="deadline", retry_after_s=OVERLOAD_RETRY_S)
 
 
 def _foreign_host(host: str) -> GatewayError:

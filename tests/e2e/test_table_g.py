@@ -318,8 +318,11 @@ async def test_g21_slow_headers_after_an_answer_end_with_408() -> None:
         assert await client.rest() == b""
 
 
-async def test_g21_slow_body_ends_with_408() -> None:
-    async with running(World(receive_s=0.05), SLOW) as gateway:
+@pytest.mark.parametrize(
+    "world", [World(receive_s=0.05), World(deadline_s=0.05)], ids=["its own deadline", "the whole deadline"]
+)
+async def test_g21_slow_body_ends_with_408(world: World) -> None:
+    async with running(world, SLOW) as gateway:
         client = await gateway.connect()
         headers = [
             *gateway.world.credentials("/v1/verifications"),
