@@ -190,8 +190,12 @@ def render_manifest(manifest: VerifiedManifest) -> bytes:
 def _read(payload: bytes, form: type[_Document], feed: str) -> _Document:
     try:
         document = msgspec.convert(parse_json_object(payload, max_depth=4), form)
-    except (JsonError, msgspec.ValidationError) as exc:
+    except JsonError as exc:
         raise FeedRefused(FeedReason.DOCUMENT_MALFORMED, str(exc)) from exc
+    except msgspec.ValidationError as exc:
+        # Only where the fault is: the rest of the sentence may repeat what was sent.
+        _, _, place = str(exc).partition(" - at ")
+        raise FeedRefused(FeedReason.DOCUMENT_MALFORMED, place) from exc
     if document.feed != feed:
         raise FeedRefused(FeedReason.WRONG_FEED)
     return document

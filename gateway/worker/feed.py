@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from gateway.base.errors import GatewayError
+from gateway.base.log import get_logger
 from gateway.credit.feed_version import (
     ApplyConflict,
     EventResult,
@@ -48,7 +47,7 @@ MAX_VERSIONS_A_TICK: Final = 64
 TICK_DEADLINE_S: Final = 3600.0
 """A snapshot of 20 million records on a slow line; every wait inside has its own, shorter deadline."""
 
-_log: Final = structlog.get_logger("gateway.feed")
+_log: Final = get_logger()
 
 
 class TickResult(StrEnum):
