@@ -124,6 +124,8 @@ class _LateFlush:
             self._timer.cancel()
         self._timer = None
         lines, self._lines = self._lines, []
+        if self._stream.closed:  # at exit, whoever gave us the stream may have closed it first
+            return
         self._stream.write(b"".join(lines))
         self._stream.flush()
 
