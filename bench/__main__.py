@@ -77,7 +77,9 @@ def say(text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     run = _asked(arguments)
     about = machine.describe()
-    say(f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, load average {about['load_average']} at start")
+    say(
+        f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, load average {about['load_average']} at start"
+    )
     with open_ground(LEVELS if run.rounds_wanted else (), merchants=MERCHANTS) as ground:
         _rounds(run, ground)
         _long_parts(run, ground)
@@ -112,7 +114,9 @@ def _long_parts(run: Run, ground: Ground) -> None:
         _appends(run, ground)
     if "sharing" in run.parts:
         say("\nSharing of commits at part load")
-        saturation = max((window.rate for one in run.rounds for window in one.windows if window.name == "L5"), default=0.0)
+        saturation = max(
+            (window.rate for one in run.rounds for window in one.windows if window.name == "L5"), default=0.0
+        )
         saturation = saturation or ground.bench.measure(ground.subjects["L5"], run.plan).rate
         commits = [commits_per_1000(ground, saturation, run.plan, say) for _ in range(APPEND_ROUNDS)]
         run.values["T10"] = spread(commits)
@@ -142,7 +146,9 @@ def _appends(run: Run, ground: Ground) -> None:
         ours = committer_rate(world, world.setup_file(), cores, run.window_s)
         loose = one_row_a_commit_rate(world, cores, run.window_s, in_order=False)
         ratios.append(ours / peer)
-        say(f"  committer {ours:,.0f}/s; pgbench as a log (gapless index) {peer:,.0f}/s, as a table (sequence) {loose:,.0f}/s")
+        say(
+            f"  committer {ours:,.0f}/s; pgbench as a log (gapless index) {peer:,.0f}/s, as a table (sequence) {loose:,.0f}/s"
+        )
     run.values["T8"] = spread(ratios)
 
 
@@ -170,9 +176,13 @@ def _asked(arguments: Sequence[str] | None) -> Run:
     parser.add_argument("--rounds", type=int, default=VALID_ROUNDS, help="rounds that must count (default 5)")
     parser.add_argument("--window", type=float, default=VALID_WINDOW_S, help="seconds of a window (default 8)")
     parser.add_argument("--connections", type=int, default=128, help="keep-alive connections (default 128)")
-    parser.add_argument("--memory-requests", type=int, default=1_000_000, help="requests of the memory run (default 1,000,000)")
+    parser.add_argument(
+        "--memory-requests", type=int, default=1_000_000, help="requests of the memory run (default 1,000,000)"
+    )
     parser.add_argument("--only", choices=PARTS, action="append", help="this part only; may be repeated")
-    parser.add_argument("--quick", action="store_true", help="one round of short windows and small logs; never a valid result")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of short windows and small logs; never a valid result"
+    )
     options = parser.parse_args(arguments)
     quick = options.quick
     return Run(

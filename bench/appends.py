@@ -20,11 +20,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
 import msgspec
 import uvloop
 
 from bench import machine
+from bench.database import connected
 from bench.processes import ROOT
 from gateway.audit.merkle import leaf_hash
 from gateway.audit.ports import Committed, PendingEntry
@@ -122,11 +122,8 @@ def one_row_a_commit_rate(world: World, cores: machine.Cores, seconds: float, *,
 
 
 async def _execute(database: str, statements: str) -> None:
-    connection = await asyncpg.connect(database, timeout=10)
-    try:
+    async with connected(database) as connection:
         await connection.execute(statements)
-    finally:
-        await connection.close(timeout=10)
 
 
 async def _drive(settings: Settings, seconds: float) -> dict[str, float]:

@@ -147,7 +147,7 @@ class Corpus:
         starts = range(self._serial, self._serial + count, CHUNK)
         sizes = [min(CHUNK, self._serial + count - start) for start in starts]
         self._serial += count
-        work = partial(_sign_chunk, self._callers, self._codes, target, spoil)
+        work = partial(_sign_chunk, _Order(self._callers, self._codes, target, spoil))
         return [prepared for chunk in self._pool.map(work, starts, sizes) for prepared in chunk]
 
     def use_callers(self, callers: Sequence[Caller]) -> None:
@@ -163,14 +163,22 @@ def _use_all_cores() -> None:
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
-def _sign_chunk(
-    callers: tuple[Caller, ...], codes: tuple[str, ...], target: Target, spoil: Spoil | None, start: int, size: int
-) -> list[Prepared]:
-    signers = [ProofSigner(caller, target) for caller in callers]
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What all chunks of one preparation have in common."""
+
+    callers: tuple[Caller, ...]
+    codes: tuple[str, ...]
+    target: Target
+    spoil: Spoil | None
+
+
+def _sign_chunk(order: _Order, start: int, size: int) -> list[Prepared]:
+    signers = [ProofSigner(caller, order.target) for caller in order.callers]
     now_s = int(time.time())
     signed: list[Prepared] = []
     for number in range(start, start + size):
-        code = codes[number % len(codes)]
+        code = order.codes[number % len(order.codes)]
         wire = signers[number % len(signers)].request(request_body(code, number), now_s)
-        signed.append(Prepared(wire=wire if spoil is None else spoil(wire), code=code))
+        signed.append(Prepared(wire=wire if order.spoil is None else order.spoil(wire), code=code))
     return signed

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ON_DISK: Final = Path("/var/tmp")
 """Kept over reboots by the file hierarchy standard, so never a file system in memory, where fsync would cost nothing."""
 REFERENCE: Final = "A"
+_LEAVES: Final = "SELECT size FROM audit.head WHERE log_id = 1"
+_REFERENCE_ROWS: Final = "SELECT count(*) FROM reference_a.audit_row"
 _KEEPS_ROWS: Final = frozenset({"L4", "L5"})
 _LOOKS_AT_NOTHING: Final = frozenset({"B0", "L0"})
 
@@ -60,14 +62,13 @@ def _start(stack: contextlib.ExitStack, level: str, world: World, judge: Judge, 
     log = world.folder / f"{level}.log"
     if level == REFERENCE:
         server = stack.enter_context(processes.running(level, _reference_command(world, cores), log=log))
-        rows = world.counter("SELECT count(*) FROM reference_a.audit_row")
-        return Subject(server=server, check=judge.outcome, count_rows=rows)
+        return Subject(server=server, check=judge.outcome, count_rows=world.counter(_REFERENCE_ROWS))
     command = ["bench.service", level, "--core", str(cores.service), "--setup", str(world.setup_file())]
     server = stack.enter_context(processes.running(level, command, log=log))
     if level in _LOOKS_AT_NOTHING:
         return Subject(server=server, repeat=True)
-    rows = world.counter("SELECT size FROM audit.head WHERE log_id = 1") if level in _KEEPS_ROWS else None
-    return Subject(server=server, check=judge.for_level(level), count_rows=rows)
+    count_rows = world.counter(_LEAVES) if level in _KEEPS_ROWS else None
+    return Subject(server=server, check=judge.for_level(level), count_rows=count_rows)
 
 
 def _reference_command(world: World, cores: machine.Cores) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gateway.audit.checkpoint import CheckpointSigner
@@ -21,6 +20,8 @@ from gateway.base.host_keys import LOG_SIGNING
 from gateway.base.secret import Secret
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.load import Sample
     from bench.window import Check
     from gateway.audit.policy import Policy

@@ -16,6 +16,7 @@ from gateway.api.edge import accepted_hosts
 from gateway.api.partner import VERIFY
 from gateway.api.wire import parse_question
 from gateway.audit.entry import BlindIndexer
+from gateway.audit.sealing import CheckpointSealer
 from gateway.base.canonical import canonical_json
 from gateway.base.clock import SystemClock
 from gateway.base.host_keys import load_host_keys
@@ -42,6 +43,7 @@ from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.parts import (
     BLIND_INDEX_EPOCH,
     make_checkpoint_sealer,
+    make_checkpoint_signer,
     make_sealer,
     names,
     read_catalogue,
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
 PROCESS: Final = "bench"
 
 
-class NoProofs:
+class NoProofs(CheckpointSealer):
     """The committer's sealer of L4: the batch is durable, but nothing is signed and no proof is rendered."""
 
     def seal(self, batch: Batch) -> Sequence[str]:
@@ -152,9 +154,7 @@ async def serving(level: str, variables: Mapping[str, str], listening: socket.so
         await server.drain(grace_s=0.0, finish_s=5.0)
 
 
-async def _handler(
-    level: str, worker: Worker, settings: Settings, stack: contextlib.AsyncExitStack
-) -> Handler:
+async def _handler(level: str, worker: Worker, settings: Settings, stack: contextlib.AsyncExitStack) -> Handler:
     key = SigningKey(load_host_keys(settings).token_signing)
     tokens = TokenVerifier(settings.issuer, settings.issuer, [key.public], SystemClock())
     levels = Levels(worker, settings, tokens)
@@ -170,13 +170,17 @@ async def _handler(
     return Unproven(worker, await _verify_without_proofs(worker, settings, stack))
 
 
-async def _verify_without_proofs(
-    worker: Worker, settings: Settings, stack: contextlib.AsyncExitStack
-) -> Verify:
+async def _verify_without_proofs(worker: Worker, settings: Settings, stack: contextlib.AsyncExitStack) -> Verify:
     """Build the use case of L4 like that of the worker, on a committer that proves nothing."""
     keys = load_host_keys(settings)
     committer = await stack.enter_async_context(
-        running_committer(settings, settings.database_dsn, NoProofs(), _metrics(worker), process="bench-L4")
+        running_committer(
+            settings,
+            settings.database_dsn,
+            NoProofs(make_checkpoint_signer(settings, keys)),
+            _metrics(worker),
+            process="bench-L4",
+        )
     )
     sealer = make_sealer(keys)
     ledger = Ledger(committer, sealer, BlindIndexer(keys.blind_index, BLIND_INDEX_EPOCH), names(settings))

@@ -123,39 +123,29 @@ class Generator:
         return self._tally
 
     def _drive_closed(self, poll: select.epoll, requests: Iterator[Prepared], warm_s: float, window_s: float) -> None:
-        """1. Start every connection. 2. Answer, next request. 3. Open the window after warm-up. 4. Close it, drain."""
+        """1. Start every connection. 2. Open the window after warm-up, close it at its end. 3. Answer, next request; then drain."""
         tally, lines, clock = self._tally, self._lines, time.perf_counter
-        started = clock()
+        span = _Span(tally, clock() + warm_s, window_s, self._on_open, self._on_close)
         # 1
         in_flight = sum(self._send(line, requests, clock()) for line in lines.values())
-        opens, closes = started + warm_s, started + warm_s + window_s
-        opened = 0.0
-        sending = True
         while in_flight:
             events = poll.poll(STALL_S)
             if not events:
                 msg = "no answer"
                 raise LoadFailed(msg)
-            now = clock()
+            # 2
+            now = span.advance(clock())
             # 3
-            if not opened and now >= opens:
-                self._on_open()
-                opened = now = clock()
-            if sending and (now >= closes or tally.ran_dry):
-                # 4
-                sending = False
-                tally.seconds = now - opened if opened else 0.0
-                self._on_close()
             for number, _ in events:
                 line = lines[number]
                 if not self._receive(line):
                     continue
-                if opened and sending:
+                if span.measuring:
                     tally.measured += 1
                     tally.latencies_s.append(now - line.due)
-                # 2
-                if not (sending and self._send(line, requests, now)):
+                if span.over or not self._send(line, requests, now):
                     in_flight -= 1
+        span.advance(clock())  # the last answers may have come in one turn with the end of the requests
 
     def _drive_open(
         self, poll: select.epoll, requests: Iterator[Prepared], schedule: deque[float], warm_s: float
@@ -229,6 +219,34 @@ class Generator:
         tally.answers[status] = seen + 1
         if seen % SAMPLE_EVERY == 0 and line.asked is not None:
             tally.samples.append(Sample(line.asked, status, answer.partition(b"\r\n\r\n")[2]))
+
+
+class _Span:
+    """The measured window of a closed loop: warm-up, open, over. A window also ends when the requests have run out."""
+
+    def __init__(self, tally: Tally, opens: float, window_s: float, on_open: Reader, on_close: Reader) -> None:
+        self._tally = tally
+        self._opens = opens
+        self._window_s = window_s
+        self._on_open = on_open
+        self._on_close = on_close
+        self._opened = 0.0
+        self.measuring = False
+        self.over = False
+
+    def advance(self, now: float) -> float:
+        """Go on to where the window is now; return the present instant, which is later if the clocks had to be read."""
+        if self.over or now < self._opens:
+            return now
+        if not self._opened:
+            self._on_open()
+            self._opened = now = time.perf_counter()
+            self.measuring = True
+        if now >= self._opened + self._window_s or self._tally.ran_dry:
+            self.measuring, self.over = False, True
+            self._tally.seconds = now - self._opened
+            self._on_close()
+        return now
 
 
 class _Endless:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bench import machine, processes
-from bench.window import Plan
 
 if TYPE_CHECKING:
     from bench.ground import Ground
     from bench.rounds import Say
+    from bench.window import Plan
 
 SHARE_OF_SATURATION: Final = 0.3
 FIRST_REQUESTS: Final = 10_000
@@ -32,7 +32,7 @@ def commits_per_1000(ground: Ground, saturation: float, plan: Plan, say: Say) ->
     )
     if window.faults:
         raise SystemExit("; ".join(window.faults))
-    return batches / window.total * 1000
+    return float(batches / window.total * 1000)
 
 
 def memory_mb(ground: Ground, requests: int, connections: int, say: Say) -> tuple[float, float]:
@@ -47,5 +47,7 @@ def memory_mb(ground: Ground, requests: int, connections: int, say: Say) -> tupl
         first = machine.resident_mb(server.pid)
         while done < requests:
             done += ground.bench.send(subject, min(STEP_REQUESTS, requests - done), connections)
-            say(f"  {done:,} requests: {machine.resident_mb(server.pid):.1f} MB (after {FIRST_REQUESTS:,}: {first:.1f} MB)")
+            say(
+                f"  {done:,} requests: {machine.resident_mb(server.pid):.1f} MB (after {FIRST_REQUESTS:,}: {first:.1f} MB)"
+            )
         return first, machine.resident_mb(server.pid)

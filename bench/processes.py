@@ -56,6 +56,7 @@ def running(name: str, arguments: Sequence[str], *, log: Path) -> Iterator[Serve
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=ROOT,
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=messages,
             start_new_session=True,

@@ -26,8 +26,7 @@ def render_ladder(rounds: Sequence[Round]) -> str:
     floor = spread([one.floor for one in rounds])
     verify = spread([one.verify_us for one in rounds])
     lines = [
-        f"One ES256 verification: {verify.median:.1f} µs. LIM = {floor.median:,.0f} answers per core-second "
-        f"({1e6 / floor.median:.1f} µs).",
+        f"One ES256 verification: {verify.median:.1f} µs. LIM = {floor.median:,.0f}/core-s ({1e6 / floor.median:.1f} µs).",
         f"{'level':>14} {'per core-second (min … max)':>32} {'wall/s':>9} {'µs':>8} {'adds':>8} {'of LIM':>7}",
     ]
     before = 0.0
@@ -91,7 +90,7 @@ def write_results(
         ],
     }
     RESULTS.mkdir(exist_ok=True)
-    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")  # noqa: TID251 - the name of a file of results
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
     path = RESULTS / f"{stamp}.json"
     path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return path, judged

@@ -16,9 +16,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import asyncpg
-
 from bench import machine
+from bench.database import connected, copy
 from bench.stats import Spread, percentile, spread
 from gateway.audit.fsck import fsck
 from gateway.audit.merkle import EMPTY_FRONTIER, TILE_HEIGHT, TILE_WIDTH, Frontier, FullTile, leaf_hash, perfect_root
@@ -56,12 +55,9 @@ class ProofCost:
 
 async def proof_cost(world: World, cores: machine.Cores, leaves: int) -> ProofCost:
     """Write a log of so many leaves and time inclusion proofs from it."""
-    connection = await asyncpg.connect(world.database, timeout=10)
-    try:
+    async with connected(world.database) as connection:
         await ensure_log(connection, LONG_LOG, "audit.bench.example/long")
         await _write_long_log(connection, leaves)
-    finally:
-        await connection.close(timeout=10)
     machine.pin(cores.service)
     pool = await open_pool(Target(dsn=Secret(world.database.encode()), application_name="bench-trees"))
     try:
@@ -97,14 +93,14 @@ async def _write_long_log(connection: Any, leaves: int) -> None:
     with ProcessPoolExecutor(initializer=_use_all_cores) as pool:
         jobs = [range(first, min(first + _TILES_A_JOB, full)) for first in range(0, full, _TILES_A_JOB)]
         for made in pool.map(_hash_tiles, jobs):
-            await _copy(connection, "tile", [(LONG_LOG, 0, at, hashes, root) for at, hashes, root in made], _TILE)
+            await copy(connection, "audit.tile", _TILE, [(LONG_LOG, 0, at, hashes, root) for at, hashes, root in made])
             roots += [root for _, _, root in made]
     # 2
     level = 1
     while len(roots) >= TILE_WIDTH:
         chunks = [roots[at : at + TILE_WIDTH] for at in range(0, len(roots) - TILE_WIDTH + 1, TILE_WIDTH)]
         rows = [(LONG_LOG, level, at, b"".join(chunk), perfect_root(chunk)) for at, chunk in enumerate(chunks)]
-        await _copy(connection, "tile", rows, _TILE)
+        await copy(connection, "audit.tile", _TILE, rows)
         roots = [row[4] for row in rows]
         level += 1
     # 3
@@ -113,20 +109,17 @@ async def _write_long_log(connection: Any, leaves: int) -> None:
         (LONG_LOG, index, now, _short_leaf_hash(index), _short_leaf(index), "query", "bench", "allow")
         for index in range(full * TILE_WIDTH, leaves)
     ]
-    await _copy(connection, "entry", rest, _ENTRY)
+    await copy(connection, "audit.entry", _ENTRY, rest)
     # 4
     await connection.execute("ANALYZE audit.tile")
 
 
 async def rederive_seconds(world: World, cores: machine.Cores, leaves: int) -> float:
     """Write a log of so many whole leaves, with batches and tiles, and time its full re-derivation from the database."""
-    connection = await asyncpg.connect(world.database, timeout=10)
-    try:
+    async with connected(world.database) as connection:
         await ensure_log(connection, WHOLE_LOG, "audit.bench.example/whole")
         await _write_whole_log(connection, leaves)
         await connection.execute("ANALYZE audit.entry")
-    finally:
-        await connection.close(timeout=10)
     machine.pin(cores.service)
     pool = await open_pool(Target(dsn=Secret(world.database.encode()), application_name="bench-trees"))
     try:
@@ -160,11 +153,11 @@ async def _write_whole_log(connection: Any, leaves: int) -> None:
         tiles += completed
         batches.append((WHOLE_LOG, frontier.size, first, frontier.root, now, "bench"))
         if len(entries) >= 20_000 or frontier.size == leaves:
-            await _copy(connection, "entry", entries, _ENTRY)
+            await copy(connection, "audit.entry", _ENTRY, entries)
             entries.clear()
     rows = [(WHOLE_LOG, tile.level, tile.index, tile.hashes, tile.root) for tile in tiles]
-    await _copy(connection, "tile", rows, _TILE)
-    await _copy(connection, "batch", batches, _BATCH)
+    await copy(connection, "audit.tile", _TILE, rows)
+    await copy(connection, "audit.batch", _BATCH, batches)
     await connection.execute(
         "UPDATE audit.head SET size = $2, root = $3, frontier = $4, ts = $5 WHERE log_id = $1",
         WHOLE_LOG, frontier.size, frontier.root, frontier.to_bytes(), now,
@@ -191,10 +184,6 @@ def _batches_of_leaves(leaves: int) -> Iterator[list[bytes]]:
             f'{{"n":{index},"salt":"{os.urandom(16).hex()}","rest":"{LEAF_FILLER}"}}'.encode("ascii")
             for index in range(first, min(first + BATCH, leaves))
         ]
-
-
-async def _copy(connection: Any, table: str, records: list[Any], columns: list[str]) -> None:
-    await connection.copy_records_to_table(table, schema_name="audit", records=records, columns=columns)
 
 
 def _hash_tiles(tiles: range) -> list[tuple[int, bytes, bytes]]:

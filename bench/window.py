@@ -10,7 +10,7 @@ import asyncio
 import socket
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ from bench.corpus import Caller, Corpus, Prepared, Spoil, Target
 from bench.load import Generator, Sample, Tally
 
 if TYPE_CHECKING:
+    from bench.database import CountRows
     from bench.processes import Server
     from bench.world import World
 
@@ -59,7 +60,6 @@ class Window:
 
 Check = Callable[[Sample], str | None]
 """Says what is wrong with one sampled answer, or None."""
-CountRows = Callable[[], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

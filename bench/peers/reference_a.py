@@ -27,7 +27,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from pydantic import BaseModel
-from sqlalchemy import JSON, BigInteger, DateTime, String
+from sqlalchemy import JSON, BigInteger, DateTime, String, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -101,7 +101,7 @@ class Setup(BaseModel):
 
     database: str
     issuer: str
-    token_key: dict[str, str]
+    token_key: dict[str, str | list[str]]
 
 
 class Service:
@@ -188,8 +188,8 @@ def build(setup: Setup) -> FastAPI:
     @app.post("/v1/verifications")
     async def verify(
         question: Question,
-        caller: dict[str, Any] = Depends(service.caller),  # noqa: B008 - FastAPI's own form
-        session: AsyncSession = Depends(service.session),  # noqa: B008 - FastAPI's own form
+        caller: dict[str, Any] = Depends(service.caller),  # noqa: B008, FAST002 - resolved here, where `service` is known
+        session: AsyncSession = Depends(service.session),  # noqa: B008, FAST002 - resolved here, where `service` is known
     ) -> Answer:
         return await service.verify(question, caller, session)
 
@@ -202,7 +202,7 @@ async def create_tables(database: str, merchants: list[dict[str, Any]]) -> None:
     async with engine.begin() as connection:
         await connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS reference_a")
         await connection.run_sync(Base.metadata.create_all)
-        await connection.execute(Merchant.__table__.insert(), merchants)
+        await connection.execute(insert(Merchant), merchants)
     await engine.dispose()
 
 
