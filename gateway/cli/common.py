@@ -4,12 +4,13 @@ Type hints here are read by the argument parser at run time, so they are not str
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from gateway.base.messages import Lang
 from gateway.base.settings import Settings, environment_variables, load_settings
@@ -17,6 +18,7 @@ from gateway.cli.failures import CommandError
 from gateway.cli.terminal import Exit, Terminal
 
 Result = TypeVar("Result")
+Choice = TypeVar("Choice", bound=StrEnum)
 
 MAX_INPUT_BYTES = 1 << 20
 
@@ -65,6 +67,19 @@ def read_file(file: Path) -> bytes:
             return stream.read(MAX_INPUT_BYTES)
     except OSError as exc:
         raise CommandError(Exit.USAGE, "file_unreadable", file=str(file)) from exc
+
+
+def by_value(kind: type[Choice], tokens: Sequence[Token]) -> Choice:
+    """Read a word of an enumeration as it is written in the protocol, and not as Python names it."""
+    try:
+        return kind(tokens[0].value)
+    except ValueError:
+        raise ValueError(", ".join(kind)) from None
+
+
+def word_of(kind: type[StrEnum], meaning: str) -> Parameter:
+    """Return how an option takes one word of an enumeration; its help lists the words."""
+    return Parameter(converter=by_value, show_choices=False, help=f"{meaning}: {' | '.join(kind)}")
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:

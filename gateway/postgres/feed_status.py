@@ -45,7 +45,7 @@ class FeedStatus:
 async def read_feed_status(connection: Connection, queries: Queries, feed: str) -> FeedStatus:
     """Return the state of a feed."""
     head = await connection.fetchrow(queries["feed_head_of"], feed)
-    rows = await connection.fetch(queries["feed_events_of"], feed, EVENTS_SHOWN)
+    rows = await connection.fetch(queries["recent_feed_events"], feed, EVENTS_SHOWN)
     return FeedStatus(
         feed=feed,
         version=head["version"] if head else None,

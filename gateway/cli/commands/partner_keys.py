@@ -8,7 +8,7 @@ import msgspec
 from cyclopts import Parameter
 
 from gateway.base.clock import Millis, SystemClock, parse_rfc3339
-from gateway.cli.common import CommonOptions, given, read_file, run
+from gateway.cli.common import CommonOptions, given, read_file, run, word_of
 from gateway.cli.failures import CommandError
 from gateway.cli.open import operating
 from gateway.cli.shapes import key_shape
@@ -22,7 +22,7 @@ from gateway.identity.signing_key import SigningKey
 def generate(
     private_key_file: Annotated[Path, Parameter(help="私钥文件(PEM),权限 0600 · private key file, mode 0600")],
     *,
-    alg: Annotated[Algorithm, Parameter(help="算法 · algorithm")] = Algorithm.ES256,
+    alg: Annotated[Algorithm, word_of(Algorithm, "算法 · algorithm")] = Algorithm.ES256,
     kid: Annotated[str | None, Parameter(help="密钥名,缺省为指纹 · name of the key; its thumbprint if absent")] = None,
     common: CommonOptions = None,
 ) -> int:

@@ -22,7 +22,10 @@ def add(
     name: Annotated[str, Parameter(help="机构名称 · name of the partner")],
     sector: Annotated[str, Parameter(help="平台类型 · kind of platform, e.g. network_freight")],
     purpose: Annotated[
-        tuple[Purpose, ...], Parameter(help="可用的查询用途,可多次 · purposes it may ask for, repeatable")
+        tuple[Purpose, ...],
+        Parameter(
+            negative="", show_choices=False, help=f"查询用途,可多次 · purposes, repeatable: {' | '.join(Purpose)}"
+        ),
     ] = (),
     common: CommonOptions = None,
 ) -> int:

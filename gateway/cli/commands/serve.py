@@ -2,15 +2,17 @@
 
 import asyncio
 import socket
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 import uvloop
+from asyncpg.exceptions import PostgresError
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from gateway import wiring
 from gateway.base.host_keys import load_host_keys
-from gateway.base.log import configure_logging
+from gateway.base.log import configure_logging, get_logger
 from gateway.base.settings import Settings
 from gateway.cli.common import Common, CommonOptions, given
 from gateway.cli.failures import CommandError
@@ -18,7 +20,9 @@ from gateway.cli.heartbeat import lifeline
 from gateway.cli.supervisor import Plan, supervise
 from gateway.cli.terminal import Exit
 from gateway.postgres.pool import Target, connect
-from gateway.postgres.preflight import check_database
+from gateway.postgres.preflight import PreflightError, check_database
+
+_log = get_logger()
 
 
 def serve(
@@ -62,9 +66,7 @@ def serve_worker(*, slot: int, fd: int, heartbeat_fd: int, common: CommonOptions
             async with lifeline(heartbeat_fd) as line:
                 await wiring.run_worker(settings, sock, slot, line)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work())
-    return Exit.OK
+    return _live(work)
 
 
 def feed_worker(*, heartbeat_fd: int, common: CommonOptions = None) -> int:
@@ -75,8 +77,21 @@ def feed_worker(*, heartbeat_fd: int, common: CommonOptions = None) -> int:
         async with lifeline(heartbeat_fd) as line:
             await wiring.run_feed(settings, line)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work())
+    return _live(work)
+
+
+def _live(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Run a child. What the database is like now may be another tomorrow (a failover), so that is worth a restart."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work())
+    except PreflightError as exc:
+        for fault in exc.faults:
+            _log.error("database_unfit", fault=fault.code)
+        return Exit.UNHEALTHY
+    except (OSError, TimeoutError, PostgresError) as exc:
+        _log.error("process_failed", exc_info=exc)
+        return Exit.UNHEALTHY
     return Exit.OK
 
 

@@ -12,7 +12,7 @@ from gateway.base.messages.receipt import STEPS
 from gateway.base.secret import Secret
 from gateway.cli.card import show_card
 from gateway.cli.commands.receipt import read_policy
-from gateway.cli.common import CommonOptions, given, read_file, run
+from gateway.cli.common import CommonOptions, given, read_file, run, word_of
 from gateway.cli.failures import CommandError
 from gateway.cli.partner_client import PartnerClient, Received
 from gateway.cli.profile import Profile, read_profile
@@ -25,11 +25,11 @@ from gateway.verification.question import Purpose, Relation
 def verify(  # noqa: PLR0913 - the options of one command
     uscc: Annotated[str | None, Parameter(help="统一社会信用代码 · unified social credit code")] = None,
     *,
-    purpose: Annotated[Purpose, Parameter(help="查询用途 · purpose of the question")],
+    purpose: Annotated[Purpose, word_of(Purpose, "查询用途 · purpose of the question")],
     business_ref: Annotated[str, Parameter(help="业务编号 · your own reference of the business")],
     name: Annotated[str | None, Parameter(help="名称;与代码不符会说明 · name, compared with the code")] = None,
     relation: Annotated[
-        Relation, Parameter(help="与本机构的关系 · what the subject is to you")
+        Relation, word_of(Relation, "与本机构的关系 · what the subject is to you")
     ] = Relation.SIGNED_MERCHANT,
     profile: Annotated[
         Path | None, Parameter(help="机构配置文件,缺省为演示的 · profile file, the demo's if absent")
