@@ -103,7 +103,7 @@ async def test_quotation_marks_are_the_fields_not_the_keys(partner, key):
     assert again.body == first.body
 
 
-async def test_another_body_is_refused(gateway, partner):
+async def test_another_body_is_refused(partner):
     """Same key, other body: 422, no answer, and the first answer still stands."""
     first = await ask(partner, "order-3")
     other = await ask(partner, "order-3", body=kit.question(kit.SERIOUS))
@@ -170,7 +170,7 @@ async def test_at_once_with_different_bodies_one_wins(gateway, partner, other_wo
     [(kit.question("919900000000000191"), 422), (kit.question(purpose="complaint"), 403), (b"{", 400)],
     ids=["422", "403", "400"],
 )
-async def test_a_refusal_is_not_kept(gateway, partner, bad, status):
+async def test_a_refusal_is_not_kept(partner, bad, status):
     """A 4xx does not use the key up: the mended question is answered under it."""
     refused = await ask(partner, "mended", body=bad)
     mended = await ask(partner, "mended")

@@ -1,7 +1,7 @@
 """Who may ask, over real sockets: what of tables A to D cannot be decided below HTTP, with two workers on one database.
 
-What a proof, an assertion or a token must say is tested with the rules themselves; here stand header fields, statuses, challenges, single use
-across workers, revocation, and that a stranger leaves no trace in the log.
+What a proof, an assertion or a token must say is tested with the rules themselves. Here stand header fields, statuses, challenges,
+single use across workers and revocation; and that a stranger leaves no trace in the log.
 """
 
 from __future__ import annotations
@@ -268,7 +268,7 @@ async def test_a_resource_refuses_without_a_trace(gateway, partner, row):
     assert partner.token.encode() not in answer.body
 
 
-async def test_d16_no_credentials_no_error_code(gateway, partner):
+async def test_d16_no_credentials_no_error_code(partner):
     """D16: who sends no credentials gets the challenge without an error code (RFC 6750 section 3.1)."""
     answer = await partner.raw("GET", NOBODYS)
 
@@ -502,7 +502,7 @@ async def test_d08_what_is_not_yours_does_not_exist(gateway, partner):
 # --- documents ------------------------------------------------------------------------------------------------------
 
 
-async def test_a1_a2_metadata(gateway, partner):
+async def test_a1_a2_metadata(partner):
     """A1, A2: the issuer byte for byte; every endpoint it names answers; only what we do is named."""
     answer = await partner.raw("GET", "/.well-known/oauth-authorization-server")
     document = answer.json

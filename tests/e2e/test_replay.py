@@ -81,7 +81,7 @@ async def test_fifty_reads_with_one_proof_are_one_read(gateway, pair):
     assert len(await gateway.leaves(size, t="read")) == 1
 
 
-async def test_c34_a_proof_for_one_address_is_not_good_for_it_with_a_query(gateway, pair):
+async def test_c34_a_proof_for_one_address_is_not_good_for_it_with_a_query(pair):
     """C34: the query is not part of ``htu``, so a proof captured at GET /a would fit GET /a?x=2: its one-time id is used."""
     here, there = pair
     _status, _headers, answer = await here.verify(kit.CLEAR)

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
+from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from gateway.audit.policy import Policy, parse_policy, render_policy
@@ -326,39 +327,40 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running_gateway(
-    database: Database, folder: Path, *, size: int = 60, fed: bool = True, **changes: str
-) -> AsyncIterator[Gateway]:
-    """Publish a small city, apply it (unless not ``fed``), and serve on a free loopback port."""
-    from aiohttp import web
-
-    clock = SystemClock()
+async def running_platform(folder: Path, size: int) -> AsyncIterator[tuple[str, Publisher]]:
+    """Publish a small city and serve it; yield the address and the publisher."""
     directory = folder / "platform"
-    publisher = Publisher(directory, feed=FEED, clock=clock)
+    publisher = Publisher(directory, feed=FEED, clock=SystemClock())
     city = City(size=size, seed=7, today=TODAY)
     await asyncio.to_thread(publisher.publish, VersionKind.SNAPSHOT, city.lines())
     (folder / "feed-keys.txt").write_text(publisher.keys_text)
     needs = PlatformNeeds(publisher=publisher, directory=directory, city=city.lines, publishing=asyncio.Lock())
     runner = web.AppRunner(make_platform(needs), access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    feed_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    sock = free_socket()
-    issuer = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    settings = make_settings(database, folder, issuer, feed_url=feed_url, **changes)
     try:
-        async with open_worker(settings, process="worker-0") as worker:
-            server = await start_server(worker.front, sock, HttpLimits())
-            async with aiohttp.ClientSession() as session:
-                gateway = Gateway(settings, database, worker, issuer, session, publisher, policy_of(settings))
-                try:
-                    if fed:
-                        outcome = await gateway.pull_feed()
-                        assert not outcome.failed, outcome
-                    yield gateway
-                finally:
-                    await session.close()
-                    await server.drain(grace_s=0.0, finish_s=5.0)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", publisher
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def running_gateway(
+    database: Database, folder: Path, *, size: int = 60, fed: bool = True, **changes: str
+) -> AsyncIterator[Gateway]:
+    """Publish a small city, apply it (unless not ``fed``), and serve on a free loopback port."""
+    sock = free_socket()
+    issuer = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    async with running_platform(folder, size) as (feed_url, publisher):
+        settings = make_settings(database, folder, issuer, feed_url=feed_url, **changes)
+        async with open_worker(settings, process="worker-0") as worker, aiohttp.ClientSession() as session:
+            server = await start_server(worker.front, sock, HttpLimits())
+            gateway = Gateway(settings, database, worker, issuer, session, publisher, policy_of(settings))
+            try:
+                if fed:
+                    outcome = await gateway.pull_feed()
+                    assert not outcome.failed, outcome
+                yield gateway
+            finally:
+                await session.close()
+                await server.drain(grace_s=0.0, finish_s=5.0)
