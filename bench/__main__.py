@@ -118,8 +118,9 @@ def _long_parts(run: Run, ground: Ground) -> None:
             (window.rate for one in run.rounds for window in one.windows if window.name == "L5"), default=0.0
         )
         saturation = saturation or ground.bench.measure(ground.subjects["L5"], run.plan).rate
-        commits = [commits_per_1000(ground, saturation, run.plan, say) for _ in range(APPEND_ROUNDS)]
-        run.values["T10"] = spread(commits)
+        found = [commits_per_1000(ground, saturation, run.plan, say) for _ in range(APPEND_ROUNDS)]
+        run.values["T10"] = spread([commits for commits, _ in found])
+        run.notes["T10"] = "; ".join(dict.fromkeys(fault for _, faults in found for fault in faults))
     if "memory" in run.parts:
         say(f"\nMemory over {run.memory_requests:,} requests")
         first, last = memory_mb(ground, run.memory_requests, run.connections, say)

@@ -2,6 +2,7 @@
 
     python -m bench.profile L5            functions, lines and packages by their own time and by what they call
     python -m bench.profile L5 --native   with the frames of C extensions (slower, finer)
+    python -m bench.profile --refusal expired     the worker under requests that it must refuse
 
 The load is the one of ``python -m bench``. The figures of a window without the sampler give the µs per request; the sampler
 (py-spy) gives the shares. Its raw stacks stay in ``bench/results/profile-LEVEL.raw`` for other tools (flame graphs).
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from bench import machine
 from bench.ground import open_ground
 from bench.processes import ROOT
+from bench.rounds import REFUSALS, refusals
 from bench.window import Plan, Window
 
 if TYPE_CHECKING:
@@ -142,11 +144,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rows", type=int, default=30)
     parser.add_argument("--native", action="store_true")
+    parser.add_argument("--refusal", choices=REFUSALS, help="requests that L5 must refuse, instead of good ones")
     options = parser.parse_args(arguments)
     RESULTS.mkdir(exist_ok=True)
     raw = RESULTS / f"profile-{options.level}.raw"
     with open_ground([options.level], merchants=20_000) as ground:
         subject = ground.subjects[options.level]
+        if options.refusal is not None:
+            subject = next(one for one in refusals(ground) if one.name == options.refusal)
         plain = ground.bench.measure(subject, Plan(window_s=4, connections=options.connections))
         sampler: list[subprocess.Popen[bytes]] = []
 
