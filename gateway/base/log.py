@@ -32,6 +32,7 @@ FIELDS: Final[dict[str, str]] = {
     "reason": "machine word of a refusal",
     "kind": "kind of error or leaf",
     "ms": "duration in milliseconds",
+    "trace_id": "joins the line to the caller's own trace, if it sent a valid one",
     "partner_id": "whose request, by our own opaque identifier",
     "client_id": "which client, as registered",
     "verification_id": "our own identifier of an answer",

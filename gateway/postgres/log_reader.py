@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from asyncpg.exceptions import InterfaceError, PostgresError
-
 from gateway.audit.readers import StoredBatch, StoredEntry, StoredHead, StoredTile
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
-from gateway.postgres.pool import Pool
+from gateway.postgres.pool import SERVER_AWAY, Pool
 from gateway.postgres.queries import Queries
 from gateway.verification.ports import Archived, Kept
 
@@ -158,7 +156,7 @@ class PostgresLogReader:
         try:
             async with self._pool.acquire(timeout=READ_DEADLINE_S) as connection:
                 return await connection.fetch(self._queries[name], self._log_id, *values, timeout=READ_DEADLINE_S)
-        except (OSError, TimeoutError, InterfaceError, PostgresError) as exc:
+        except SERVER_AWAY as exc:
             facts = {"query": name, "cause": type(exc).__name__}
             raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts=facts, retry_after_s=1) from exc
 

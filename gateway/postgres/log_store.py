@@ -15,13 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from asyncpg.exceptions import (
-    DataError,
-    IntegrityConstraintViolationError,
-    InterfaceError,
-    PostgresConnectionError,
-    PostgresError,
-)
+from asyncpg.exceptions import DataError, IntegrityConstraintViolationError, PostgresError
 
 from gateway.audit.merkle import Frontier, HashRange
 from gateway.audit.ports import (
@@ -34,7 +28,7 @@ from gateway.audit.ports import (
     Rider,
     StoreFailed,
 )
-from gateway.postgres.pool import Connection
+from gateway.postgres.pool import SERVER_AWAY, Connection
 from gateway.postgres.queries import Queries
 
 Connect = Callable[[], Awaitable[Connection]]
@@ -44,8 +38,16 @@ STATEMENT_DEADLINE_S: Final = 5.0
 NO_PARTITION: Final = "23514"
 """A row without a partition is reported as a check violation without a constraint's name."""
 CANCELLED_REPLICATION_WAIT: Final = "01000"
-
-_CONNECTION_LOST: Final = (OSError, InterfaceError, PostgresConnectionError, TimeoutError)
+_STATEMENTS: Final = (
+    "lock_head",
+    "admit",
+    "append_batch",
+    "append_tiles",
+    "leaf_hashes",
+    "tile_roots",
+    "batch_at",
+    "touch_head",
+)
 
 
 class PostgresLogStore:
@@ -103,7 +105,7 @@ class PostgresLogStore:
             try:
                 async with asyncio.timeout(STATEMENT_DEADLINE_S):
                     self._session = await _Session.open(self._connect, self._queries)
-            except (*_CONNECTION_LOST, PostgresError) as exc:
+            except SERVER_AWAY as exc:
                 raise StoreFailed(type(exc).__name__) from exc
         return self._session
 
@@ -126,17 +128,12 @@ class _Session:
         connection = await connect()
         session = cls(connection)
         connection.add_log_listener(session._hear)
-        for name in (
-            "lock_head",
-            "admit",
-            "append_batch",
-            "append_tiles",
-            "leaf_hashes",
-            "tile_roots",
-            "batch_at",
-            "touch_head",
-        ):
-            session._statements[name] = await connection.prepare(queries[name])
+        try:
+            for name in _STATEMENTS:
+                session._statements[name] = await connection.prepare(queries[name])
+        except BaseException:
+            session.terminate()  # nobody else knows this connection
+            raise
         return session
 
     @property
@@ -170,7 +167,7 @@ class _Session:
         self._replication_unsure = False
         try:
             status = await self.connection.execute("COMMIT")
-        except (*_CONNECTION_LOST, PostgresError) as exc:
+        except SERVER_AWAY as exc:
             raise CommitUnknown(type(exc).__name__) from exc
         if status != "COMMIT":  # an aborted transaction answers ROLLBACK
             raise StoreFailed(status)
@@ -185,7 +182,7 @@ class _Session:
         try:
             async with asyncio.timeout(STATEMENT_DEADLINE_S):
                 await self.connection.execute("ROLLBACK")
-        except (*_CONNECTION_LOST, PostgresError):
+        except SERVER_AWAY:
             self.terminate()
             return False
         return True
@@ -197,7 +194,7 @@ class _Session:
         try:
             async with asyncio.timeout(STATEMENT_DEADLINE_S):
                 await self.connection.close()
-        except (*_CONNECTION_LOST, PostgresError):
+        except SERVER_AWAY:
             self.terminate()
 
 
@@ -332,5 +329,5 @@ class _naming_failures:  # noqa: N801 - reads as a statement: `with _naming_fail
             if isinstance(error, DataError | IntegrityConstraintViolationError) and not missing_partition:
                 raise BatchRefused(sqlstate) from error
             raise StoreFailed(sqlstate) from error
-        if isinstance(error, _CONNECTION_LOST):
+        if isinstance(error, SERVER_AWAY):
             raise StoreFailed(type(error).__name__) from error

@@ -11,8 +11,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from asyncpg.exceptions import InterfaceError, PostgresError
-
 from gateway.base.canonical import canonical_json, parse_json_object
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.identity.jwk import THUMBPRINT, Algorithm, parse_public_jwk
@@ -27,7 +25,7 @@ from gateway.identity.partner import (
     RegisteredKey,
     revoke_key,
 )
-from gateway.postgres.pool import ACQUIRE_DEADLINE_S, Connection, Pool, Row
+from gateway.postgres.pool import ACQUIRE_DEADLINE_S, SERVER_AWAY, Connection, Pool, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +57,7 @@ class PostgresPartnerDirectory:
             async with asyncio.timeout(FIND_DEADLINE_S):
                 async with self._pool.acquire(timeout=ACQUIRE_DEADLINE_S) as connection:
                     rows = await connection.fetch(self._find, client_id)
-        except (OSError, TimeoutError, InterfaceError, PostgresError) as exc:
+        except SERVER_AWAY as exc:
             raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts={"error": type(exc).__name__}) from exc
         return _client(rows) if rows else None
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -25,6 +26,10 @@ COMMAND_DEADLINE_S: Final = 10.0
 IDLE_CONNECTION_LIFETIME_S: Final = 300.0
 ACQUIRE_DEADLINE_S: Final = 2.0
 """How long a request waits for a free connection before it is answered 503; used by the stores."""
+
+SERVER_AWAY: Final = (OSError, TimeoutError, InterfaceError, InternalClientError, PostgresError)
+"""What asyncpg raises when the server is away, refuses, or ends a session; ``InternalClientError`` is how it reports that the server
+ended a session while it was idle. A store names what it catches with this and turns it into its own error."""
 
 BASE_SETTINGS: Final[Mapping[str, str]] = {
     "lock_timeout": "2s",

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
-from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
+from asyncpg.exceptions import InterfaceError
 
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
@@ -23,7 +23,7 @@ from gateway.credit.facts import Candidates, SourceState, SubjectFacts
 from gateway.credit.feed import old_number_key
 from gateway.credit.identifiers import Uscc
 from gateway.credit.record import Record, Registration, decode_record, decode_registration
-from gateway.postgres.pool import ACQUIRE_DEADLINE_S
+from gateway.postgres.pool import ACQUIRE_DEADLINE_S, SERVER_AWAY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -39,8 +39,6 @@ _HEAD, _REGISTRATION, _RECORD = 0, 1, 2
 _LAST_CHARACTER: Final = "\U0010ffff"
 # asyncpg carries no types: its pool and connection are Any.
 _Untyped: TypeAlias = Any
-_LOST: Final = (OSError, InterfaceError, InternalClientError, PostgresError, TimeoutError)
-"""What asyncpg raises when the server is away. ``InternalClientError``: it ended the session while we were idle."""
 
 # The statement is planned once for a version, as generic plan: planning for each batch would cost more than looking up. A plan made
 # while a slot was empty would read all its rows later, so plans are thrown away when the version changes, and scans are off.
@@ -260,7 +258,7 @@ def _decode_readable(bodies: list[bytes]) -> list[Registration]:
 async def _naming_failures() -> AsyncIterator[None]:
     try:
         yield
-    except _LOST as exc:
+    except SERVER_AWAY as exc:
         raise GatewayError(
             ErrorKind.STORE_UNAVAILABLE, reason="replica_unavailable", facts={"cause": type(exc).__name__}
         ) from exc

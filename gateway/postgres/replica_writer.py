@@ -13,10 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from asyncpg.exceptions import (
-    InterfaceError,
-    InternalClientError,
     LockNotAvailableError,
-    PostgresError,
     UniqueViolationError,
 )
 
@@ -33,12 +30,13 @@ from gateway.credit.feed_version import (
     VerifiedManifest,
     VersionKind,
 )
+from gateway.postgres.pool import SERVER_AWAY
 from gateway.postgres.replica_rows import Admission, DeltaRows, Losses, SnapshotRows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.postgres.queries import Queries
+from gateway.postgres.queries import Queries
 
 QUERY_DEADLINE_S: Final = 10.0
 COMPARE_DEADLINE_S: Final = 280.0
@@ -49,8 +47,6 @@ TRUNCATE_LOCK_TIMEOUTS: Final = ("200ms", "200ms", "200ms", "3s")
 
 # asyncpg carries no types: its pool and connection are Any.
 _Untyped: TypeAlias = Any
-_LOST: Final = (OSError, InterfaceError, InternalClientError, PostgresError, TimeoutError)
-"""What asyncpg raises when the server is away. ``InternalClientError``: it ended the session while we were idle."""
 
 
 class PostgresReplicaWriter:
@@ -209,7 +205,7 @@ async def _store(rows: SnapshotRows | DeltaRows, batches: AsyncIterator[LineBatc
 async def _naming_failures() -> AsyncIterator[None]:
     try:
         yield
-    except _LOST as exc:
+    except SERVER_AWAY as exc:
         raise GatewayError(
             ErrorKind.STORE_UNAVAILABLE, reason="replica_unavailable", facts={"cause": type(exc).__name__}
         ) from exc

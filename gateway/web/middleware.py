@@ -8,7 +8,6 @@ Source: RFC 9110 sections 7.2 and 7.4 (Host, 421), RFC 9112 section 3.2 (request
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -19,6 +18,7 @@ from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.ids import new_id
 from gateway.base.messages import Lang
 from gateway.web.answer import AnswerWriter, WireAnswer
+from gateway.web.deadline import RequestDeadline
 from gateway.web.exchange import Exchange, Reply
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Front:
             self._guard(exchange)
             route = self._routes.find(exchange, exchange.request.method)
             render = route.render_refusal or render  # type: ignore[assignment] # both are RenderRefusal
-            async with asyncio.timeout(self._deadline_s):
+            with RequestDeadline(self._deadline_s):
                 return await route.handler(exchange)
         except GatewayError as exc:
             refusal = exc

@@ -14,14 +14,12 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Final
 
-from asyncpg.exceptions import InterfaceError, PostgresError
-
 from gateway.base.clock import DAY_MS, SystemClock
 from gateway.base.log import get_logger
 from gateway.base.settings import SettingFault, Settings, SettingsError
 from gateway.municipal.client import FeedLimits, MunicipalFeed, open_feed_session
 from gateway.municipal.envelope import PlatformKeys, parse_platform_keys
-from gateway.postgres.pool import LOADER_SETTINGS, Pool, PoolSize, Target, open_pool
+from gateway.postgres.pool import LOADER_SETTINGS, SERVER_AWAY, Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
 from gateway.postgres.replica_writer import PostgresReplicaWriter
 from gateway.wiring.metrics import Metrics, name_process
@@ -90,7 +88,7 @@ async def _keep_house(pool: Pool) -> None:
             async with pool.acquire() as connection:
                 await connection.execute(queries["ensure_partitions"], today, PARTITION_DAYS)
                 await connection.execute(queries["forget_idempotency"], now - DAY_MS)
-        except (OSError, TimeoutError, InterfaceError, PostgresError) as exc:
+        except SERVER_AWAY as exc:
             # Partitions exist for a week ahead: the next hour will do.
             _log.warning("housekeeping_failed", error=type(exc).__name__)
         await asyncio.sleep(HOUSEKEEPING_S)

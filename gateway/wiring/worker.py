@@ -56,6 +56,8 @@ from gateway.wiring.parts import (
 )
 
 PARTITION_DAYS: Final = 7
+BODY_SHARE: Final = 0.8
+"""Of a request's time, for its body: what is refused for a slow body must still have time to go on record."""
 GC_THRESHOLDS: Final = (20_000, 20, 50)
 """Answers leave few cycles behind; the default of 700 would look for them after every other request."""
 READINESS_S: Final = 1.0
@@ -194,7 +196,9 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
         metrics=metrics,
         jwks=render_jwks([signing.public]),
         metadata=render_metadata(issuer),
-        body_limits=BodyLimits(max_bytes=settings.max_body_bytes, receive_s=settings.request_timeout_ms / 1000),
+        body_limits=BodyLimits(
+            max_bytes=settings.max_body_bytes, receive_s=BODY_SHARE * settings.request_timeout_ms / 1000
+        ),
         max_stale_ms=max_stale_ms,
     )
 

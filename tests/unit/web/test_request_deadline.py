@@ -1,0 +1,36 @@
+"""The deadline of a request: it ends what takes too long, and leaves other cancellations alone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.web.deadline import RequestDeadline
+
+
+async def test_what_takes_too_long_ends_in_a_timeout_and_the_task_goes_on():
+    with pytest.raises(TimeoutError), RequestDeadline(0.0):
+        await asyncio.Event().wait()
+
+    assert await asyncio.sleep(0, "still running") == "still running"
+
+
+async def test_what_is_in_time_is_not_disturbed():
+    with RequestDeadline(60.0):
+        result = await asyncio.sleep(0, "done")
+
+    assert result == "done"
+
+
+async def test_a_cancellation_from_elsewhere_stays_a_cancellation():
+    async def wait() -> None:
+        with RequestDeadline(60.0):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
