@@ -187,8 +187,8 @@ class Committer:
         refused: dict[int, Refused] = {}
         batch: Batch | None = None
         async with self._store.begin() as transaction:
-            head = await transaction.lock_head()
-            taken = await self._admit(transaction, group, refused)
+            head, admission = await transaction.enter([waiting.entry for waiting in group])
+            taken = _admit(group, admission, refused)
             if taken:
                 batch = await self._grow(transaction, head, [waiting.entry for waiting in taken])
             # A batch in which everything was refused still commits: its one-time ids stay burnt.
@@ -203,20 +203,6 @@ class Committer:
             return
         self._metrics.batch_committed(len(taken), loop.time() - started)
         self._release(taken, batch)
-
-    async def _admit(
-        self, transaction: LogTransaction, group: list[_Waiting], refused: dict[int, Refused]
-    ) -> list[_Waiting]:
-        admission = await transaction.admit([waiting.entry for waiting in group])
-        spent: set[bytes] = set()
-        taken: list[_Waiting] = []
-        for position, waiting in enumerate(group):
-            refusal = _judge(waiting.entry, admission, spent)
-            if refusal is None:
-                taken.append(waiting)
-            else:
-                refused[position] = refusal
-        return taken
 
     async def _grow(self, transaction: LogTransaction, head: Head, entries: list[PendingEntry]) -> Batch:
         for entry in entries:
@@ -246,6 +232,19 @@ class Committer:
         first, size = batch.growth.before.size, batch.growth.after.size
         for offset, (waiting, proof) in enumerate(zip(taken, self._sealer.seal(batch), strict=True)):
             _resolve(waiting, Committed(first + offset, size, proof))
+
+
+def _admit(group: list[_Waiting], admission: Admission, refused: dict[int, Refused]) -> list[_Waiting]:
+    """Return those who may be committed; note by position why the others may not."""
+    spent: set[bytes] = set()
+    taken: list[_Waiting] = []
+    for position, waiting in enumerate(group):
+        refusal = _judge(waiting.entry, admission, spent)
+        if refusal is None:
+            taken.append(waiting)
+        else:
+            refused[position] = refusal
+    return taken
 
 
 def _judge(entry: PendingEntry, admission: Admission, spent: set[bytes]) -> Refused | None:

@@ -1,7 +1,7 @@
 """What the committer needs from a store, and what it promises to those who submit.
 
-A ``LogStore`` keeps one append-only log. Consistency: ``lock_head`` serialises all writers of a log, on every host, until the
-transaction ends; what ``admit`` says stays true until then. Durability: when ``commit`` returns, the batch survives a power cut;
+A ``LogStore`` keeps one append-only log. Consistency: ``enter`` serialises all writers of a log, on every host, until the
+transaction ends; what it says stays true until then. Durability: when ``commit`` returns, the batch survives a power cut;
 when it raises ``CommitUnknown``, nobody knows, and ``settle`` finds out. Concurrency: one transaction at a time for one store object.
 Retries: the store never retries; the committer does. Everything a store raises is one of the three errors below.
 """
@@ -135,12 +135,11 @@ class Batch:
 class LogTransaction(Protocol):
     """One transaction on the log. Leaving its context without ``commit`` rolls it back."""
 
-    async def lock_head(self) -> Head:
-        """Lock and return the head. Nobody else appends until this transaction ends."""
-        ...
+    async def enter(self, entries: Sequence[PendingEntry]) -> tuple[Head, Admission]:
+        """Lock the head, and under the lock claim one-time ids and idempotency keys and read which credentials are live.
 
-    async def admit(self, entries: Sequence[PendingEntry]) -> Admission:
-        """Claim one-time ids and idempotency keys and read which credentials are live, all as of the lock."""
+        Nobody else appends until this transaction ends.
+        """
         ...
 
     async def read_hashes(self, wanted: HashRange) -> Sequence[bytes]:

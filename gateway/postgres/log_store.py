@@ -40,7 +40,7 @@ NO_PARTITION: Final = "23514"
 CANCELLED_REPLICATION_WAIT: Final = "01000"
 _STATEMENTS: Final = (
     "lock_head",
-    "admit",
+    "enter",
     "append_batch",
     "append_tiles",
     "leaf_hashes",
@@ -206,27 +206,21 @@ class _Transaction:
         self._log_id: Final = log_id
         self.ended = False
 
-    async def lock_head(self) -> Head:
-        row = await self._session.fetchrow("lock_head", self._log_id)
-        if row is None:
-            reason = "log_missing"
-            raise StoreFailed(reason)
-        return Head(Frontier.from_bytes(row["size"], row["frontier"]), row["root"], row["moment"])
-
-    async def admit(self, entries: Sequence[PendingEntry]) -> Admission:
+    async def enter(self, entries: Sequence[PendingEntry]) -> tuple[Head, Admission]:
         claims = [claim for entry in entries for claim in entry.claims]
-        credentials = {entry.credential for entry in entries if entry.credential is not None}
-        if not claims and not credentials:
-            return Admission(frozenset(), frozenset(), frozenset())
         row = await self._session.fetchrow(
-            "admit",
+            "enter",
             self._log_id,
             [claim.day for claim in claims],
             [claim.digest for claim in claims],
-            list(credentials),
+            list({entry.credential for entry in entries if entry.credential is not None}),
             *_idempotency_columns(entries),
         )
-        return Admission(frozenset(row["claimed"]), frozenset(row["live"]), frozenset(row["reserved"]))
+        if row is None:
+            reason = "log_missing"
+            raise StoreFailed(reason)
+        head = Head(Frontier.from_bytes(row["size"], row["frontier"]), row["root"], row["moment"])
+        return head, Admission(frozenset(row["claimed"]), frozenset(row["live"]), frozenset(row["reserved"]))
 
     async def read_hashes(self, wanted: HashRange) -> Sequence[bytes]:
         last = wanted.first + wanted.count

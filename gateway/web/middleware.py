@@ -159,7 +159,7 @@ class Front:
             self._guard(exchange)
             route = self._routes.find(exchange, exchange.request.method)
             render = route.render_refusal or render  # type: ignore[assignment] # both are RenderRefusal
-            with RequestDeadline(self._deadline_s):
+            with RequestDeadline(self._deadline_s, exchange.request.task):
                 return await route.handler(exchange)
         except GatewayError as exc:
             refusal = exc

@@ -55,22 +55,14 @@ class MemoryLogStore:
 class _Transaction:
     def __init__(self, store: MemoryLogStore) -> None:
         self._store = store
-        self._locked = self._admitted = self._ended = False
+        self._admitted = self._ended = False
         self._claims: set[tuple[dt.date, bytes]] = set()
         self._keys: dict[tuple[str, str, bytes], tuple[int, str]] = {}
         self._batch: Batch | None = None
 
-    async def lock_head(self) -> Head:
-        assert not self._locked
-        self._store.before("lock_head")
-        self._locked = True
-        self._store.after("lock_head")
-        return Head(self._store.frontier, self._store.root, self._store.moment)
-
-    async def admit(self, entries: Sequence[PendingEntry]) -> Admission:
-        assert self._locked, "admit needs the lock"
-        assert not self._admitted
-        self._store.before("admit")
+    async def enter(self, entries: Sequence[PendingEntry]) -> tuple[Head, Admission]:
+        assert not self._admitted, "once a transaction"
+        self._store.before("enter")
         self._admitted = True
         live = frozenset(
             entry.credential
@@ -84,8 +76,9 @@ class _Transaction:
                 self._claims.add(key)
                 claimed.add(claim.digest)
         reserved = self._reserve(entries, claimed, live)
-        self._store.after("admit")
-        return Admission(frozenset(claimed), live, reserved)
+        self._store.after("enter")
+        head = Head(self._store.frontier, self._store.root, self._store.moment)
+        return head, Admission(frozenset(claimed), live, reserved)
 
     def _reserve(self, entries: Sequence[PendingEntry], claimed: set[bytes], live: frozenset[str]) -> frozenset[str]:
         reserved: set[str] = set()
@@ -107,7 +100,7 @@ class _Transaction:
         return frozenset(reserved)
 
     async def read_hashes(self, wanted: HashRange) -> Sequence[bytes]:
-        assert self._locked
+        assert self._admitted
         last = wanted.first + wanted.count
         if wanted.level == 0:
             return [entry.leaf_hash for entry in self._store.entries[wanted.first : last]]
@@ -118,7 +111,7 @@ class _Transaction:
         await rider.ride(self._store)
 
     async def append(self, batch: Batch) -> None:
-        assert self._admitted, "append needs admit"
+        assert self._admitted, "append needs enter"
         assert self._batch is None
         assert batch.head.root == self._store.root, "compare-and-swap"
         self._store.before("append")

@@ -15,7 +15,7 @@ from gateway.base.codec import parse_b64
 from tests.fakes.entries import make_entry, running
 from tests.fakes.log_store import MemoryLogStore, Once
 
-STEPS = ("begin", "lock_head", "admit", "append", "commit", "settle")
+STEPS = ("begin", "enter", "append", "commit", "settle")
 START_SIZES = (0, 3, 254, 255, 256)
 
 

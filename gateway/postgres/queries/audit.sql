@@ -1,41 +1,12 @@
 -- name: lock_head
--- Lock the head of a log; the moment of the next batch is never before the previous one, whatever the clock does.
-SELECT size, root, frontier, greatest(clock_timestamp(), ts) AS moment
-FROM audit.head
-WHERE log_id = $1
-FOR UPDATE;
+-- Lock the head of a log; whoever holds it waits for nobody else to append.
+SELECT size FROM audit.head WHERE log_id = $1 FOR UPDATE;
 
--- name: admit
--- Claim one-time ids, reserve idempotency keys (only with a claim of ours and a live credential), list live credentials.
--- A statement of its own after lock_head: under READ COMMITTED its snapshot then includes all that committed before the lock.
-WITH claimed AS (
-    INSERT INTO audit.request (log_id, req_day, req_id)
-    SELECT $1, day, digest FROM unnest($2::date[], $3::bytea[]) AS t (day, digest)
-    ON CONFLICT DO NOTHING
-    RETURNING req_id
-), live AS (
-    SELECT k.thumbprint
-    FROM identity.partner_key AS k
-    JOIN identity.partner AS p USING (partner_id)
-    WHERE k.thumbprint = ANY ($4::text[]) AND k.state IN ('active', 'retiring') AND p.state = 'active'
-        AND (k.retire_at_ms IS NULL OR k.retire_at_ms > extract(epoch FROM clock_timestamp()) * 1000)
-), reserved AS (
-    INSERT INTO audit.idempotency AS i
-        (log_id, partner_id, op, key_hash, body_hash, verification_id, created_ms)
-    SELECT $1, t.partner_id, t.op, t.key_hash, t.body_hash, t.verification_id, t.created_ms
-    FROM unnest($5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::text[], $10::bigint[], $11::bytea[], $12::text[])
-        AS t (partner_id, op, key_hash, body_hash, verification_id, created_ms, req_id, thumbprint)
-    JOIN claimed USING (req_id)
-    JOIN live USING (thumbprint)
-    ON CONFLICT (log_id, partner_id, op, key_hash) DO UPDATE
-        SET body_hash = excluded.body_hash, verification_id = excluded.verification_id, created_ms = excluded.created_ms
-        WHERE i.created_ms < excluded.created_ms - 86400000
-    RETURNING i.verification_id
-)
-SELECT
-    ARRAY(SELECT req_id FROM claimed) AS claimed,
-    ARRAY(SELECT thumbprint FROM live) AS live,
-    ARRAY(SELECT verification_id FROM reserved) AS reserved;
+-- name: enter
+-- Lock the head, then claim, reserve and read under the lock: see audit.enter.
+SELECT size, root, frontier, moment, claimed, live, reserved
+FROM audit.enter($1, $2::date[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::text[],
+    $10::bigint[], $11::bytea[], $12::text[]);
 
 -- name: append_batch
 -- Insert the entries, their secrets and the batch, and move the head by compare-and-swap: one statement, one round trip.

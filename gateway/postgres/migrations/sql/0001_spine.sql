@@ -181,6 +181,60 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The beginning of every audit commit, in one round trip because the lock is held meanwhile: lock the head, claim one-time ids,
+-- reserve idempotency keys (only with a claim of this batch and a live credential), list the live credentials.
+-- Two statements on purpose. Under READ COMMITTED each statement of a volatile function has its own snapshot, so the second
+-- one sees every revocation and claim that committed before the lock was granted; a single statement would not.
+CREATE FUNCTION audit.enter(
+    log smallint, days date[], digests bytea[], credentials text[],
+    key_partners text[], key_ops text[], key_hashes bytea[], key_bodies bytea[], key_answers text[], key_times bigint[],
+    key_claims bytea[], key_credentials text[]
+) RETURNS TABLE (
+    size bigint, root bytea, frontier bytea, moment timestamptz, claimed bytea[], live text[], reserved text[]
+) LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog AS $$
+BEGIN
+    -- The moment of a batch is never before that of the previous one, whatever the clock does.
+    SELECT h.size, h.root, h.frontier, greatest(clock_timestamp(), h.ts) INTO size, root, frontier, moment
+    FROM audit.head AS h
+    WHERE h.log_id = log
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+
+    WITH taken AS (
+        INSERT INTO audit.request (log_id, req_day, req_id)
+        SELECT log, t.day, t.digest FROM unnest(days, digests) AS t (day, digest)
+        ON CONFLICT DO NOTHING
+        RETURNING req_id
+    ), alive AS (
+        SELECT k.thumbprint
+        FROM identity.partner_key AS k
+        JOIN identity.partner AS p USING (partner_id)
+        WHERE k.thumbprint = ANY (credentials) AND k.state IN ('active', 'retiring') AND p.state = 'active'
+            AND (k.retire_at_ms IS NULL OR k.retire_at_ms > extract(epoch FROM clock_timestamp()) * 1000)
+    ), kept AS (
+        INSERT INTO audit.idempotency AS i
+            (log_id, partner_id, op, key_hash, body_hash, verification_id, created_ms)
+        SELECT log, t.partner_id, t.op, t.key_hash, t.body_hash, t.verification_id, t.created_ms
+        FROM unnest(key_partners, key_ops, key_hashes, key_bodies, key_answers, key_times, key_claims, key_credentials)
+            AS t (partner_id, op, key_hash, body_hash, verification_id, created_ms, req_id, thumbprint)
+        JOIN taken USING (req_id)
+        JOIN alive USING (thumbprint)
+        ON CONFLICT (log_id, partner_id, op, key_hash) DO UPDATE
+            SET body_hash = excluded.body_hash, verification_id = excluded.verification_id,
+                created_ms = excluded.created_ms
+            WHERE i.created_ms < excluded.created_ms - 86400000
+        RETURNING i.verification_id
+    )
+    SELECT
+        ARRAY(SELECT taken.req_id FROM taken),
+        ARRAY(SELECT alive.thumbprint FROM alive),
+        ARRAY(SELECT kept.verification_id FROM kept)
+    INTO claimed, live, reserved;
+    RETURN NEXT;
+END $$;
+
 -- replica -------------------------------------------------------------------------------------------------------
 
 -- One row: which version of the feed the answers rest on. A snapshot is loaded into the idle slot and becomes visible by
