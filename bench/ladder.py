@@ -8,6 +8,7 @@ the worker's own front, untouched. Each level does all that the one before does.
 from __future__ import annotations
 
 import contextlib
+import gc
 from typing import TYPE_CHECKING, Final
 
 from bench import bare
@@ -49,16 +50,17 @@ from gateway.wiring.parts import (
     read_catalogue,
     running_committer,
 )
-from gateway.wiring.worker import Worker, open_worker
+from gateway.wiring.worker import GC_THRESHOLDS, Worker, open_worker, run_worker
 
 if TYPE_CHECKING:
+    import asyncio
     import socket
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gateway.audit.ports import Batch
     from gateway.web.exchange import Handler
 
-PROCESS: Final = "bench"
+SLOT: Final = 0
 
 
 class NoProofs(CheckpointSealer):
@@ -138,20 +140,45 @@ class Unproven:
         return Reply(status=200, body=proven.answer_json)
 
 
-@contextlib.asynccontextmanager
-async def serving(level: str, variables: Mapping[str, str], listening: socket.socket) -> AsyncIterator[None]:
-    """Serve a level on a bound socket, behind the real middleware."""
+async def serve_level(
+    level: str,
+    variables: Mapping[str, str],
+    listening: socket.socket,
+    stopping: asyncio.Event,
+    ready: Callable[[], None],
+) -> None:
+    """Serve a level on a bound socket until told to stop. L5 is the worker itself, run as the supervisor runs it."""
     settings = load_settings(variables)
     configure_logging(settings.log_level, settings.log_format)
-    name_process(PROCESS)
+    if level == "L5":
+        await run_worker(settings, listening, SLOT, _Line(stopping, ready))
+        return
+    name_process(f"worker-{SLOT}")
     async with contextlib.AsyncExitStack() as stack:
-        worker = await stack.enter_async_context(open_worker(settings, process=PROCESS))
-        front = worker.front
-        if level != "L5":
-            front = _front(settings, await _handler(level, worker, settings, stack), _metrics(worker))
+        worker = await stack.enter_async_context(open_worker(settings, process=f"worker-{SLOT}"))
+        front = _front(settings, await _handler(level, worker, settings, stack), _metrics(worker))
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         server = await start_server(front, listening, HttpLimits())
-        yield
+        ready()
+        await stopping.wait()
         await server.drain(grace_s=0.0, finish_s=5.0)
+
+
+class _Line:
+    """The worker's line to a supervisor that only wants to know when it answers."""
+
+    def __init__(self, stopping: asyncio.Event, ready: Callable[[], None]) -> None:
+        self.stopping: Final = stopping
+        self._ready = ready
+        self._told = False
+
+    def report(self, reasons: Sequence[str]) -> None:
+        """Announce the worker the first time nothing speaks against sending it requests."""
+        if not reasons and not self._told:
+            self._told = True
+            self._ready()
 
 
 async def _handler(level: str, worker: Worker, settings: Settings, stack: contextlib.AsyncExitStack) -> Handler:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -23,38 +22,38 @@ from aiohttp import web
 from bench import bare, machine, processes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Callable
 
 LEVELS: Final = ("B0", "L0", "L1", "L1c", "L2", "L3", "L4", "L5")
 
 
-@contextlib.asynccontextmanager
-async def serving_bare(listening: socket.socket) -> AsyncIterator[None]:
-    """Serve B0."""
+async def serve_bare(listening: socket.socket, stopping: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Serve B0 until told to stop."""
     runner = web.AppRunner(bare.bare_application(), access_log=None, handler_cancellation=False)
     await runner.setup()
     site = web.SockSite(runner, listening, backlog=1024)
     await site.start()
-    yield
+    ready()
+    await stopping.wait()
     await runner.cleanup()
 
 
 async def serve(level: str, variables: dict[str, str], log: Path) -> None:
     """Serve until SIGTERM."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    port = listening.getsockname()[1]
-    if level == "B0":
-        opened: contextlib.AbstractAsyncContextManager[None] = serving_bare(listening)
-    else:
-        from bench.ladder import serving  # noqa: PLC0415 - B0 must not carry the gateway's memory
 
-        opened = serving(level, variables, listening)
-    async with opened:
-        processes.announce(port)
+    def ready() -> None:
+        processes.announce(listening.getsockname()[1])
         _log_to_a_file(log)
-        await stop.wait()
+
+    if level == "B0":
+        await serve_bare(listening, stopping, ready)
+        return
+    from bench.ladder import serve_level  # noqa: PLC0415 - B0 must not carry the gateway's memory
+
+    await serve_level(level, variables, listening, stopping, ready)
 
 
 def _log_to_a_file(path: Path) -> None:
