@@ -4,6 +4,9 @@
     python -m bench.profile L5 --native   with the frames of C extensions (slower, finer)
     python -m bench.profile --refusal expired     the worker under requests that it must refuse
 
+The sampler reads the running process. Stopping it for each sample (``--native`` must) makes every system call look dear, because
+a process stops where it enters the kernel; believe the shares of C code there, not those of system calls.
+
 The load is the one of ``python -m bench``. The figures of a window without the sampler give the µs per request; the sampler
 (py-spy) gives the shares. Its raw stacks stay in ``bench/results/profile-LEVEL.raw`` for other tools (flame graphs).
 """
@@ -114,8 +117,7 @@ def record(pid: int, seconds: float, raw: Path, *, native: bool, core: int) -> s
         sys.executable.rpartition("/")[0] + "/py-spy", "record", "--pid", str(pid), "--format", "raw", "--output", str(raw),
         "--rate", str(SAMPLES_PER_S), "--duration", str(int(seconds)), "--full-filenames",
     ]  # fmt: skip
-    if native:
-        command.append("--native")
+    command.append("--native" if native else "--nonblocking")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     machine.pin(core, process.pid)
     return process
