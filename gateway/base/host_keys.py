@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.base.codec import parse_hex
 from gateway.base.crypto import sha256
 from gateway.base.secret import Secret
-from gateway.base.settings import SettingFault, Settings, SettingsError
+from gateway.base.settings import SettingFault, Settings, SettingsError, environment_variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,8 @@ _HEX_FILES: Final = (LOG_SIGNING, DPOP_NONCE, BLIND_INDEX, SEALING)
 KEY_FILES: Final = (TOKEN_SIGNING, *_HEX_FILES)
 _KEY_BYTES: Final = 32
 _MAX_FILE_BYTES: Final = 8192
-_OTHERS_MAY: Final = stat.S_IRWXG | stat.S_IRWXO
+_WORLD_MAY: Final = stat.S_IRWXO
+_OTHERS_MAY: Final = stat.S_IRWXG | _WORLD_MAY
 
 EXAMPLE_KEYS: Final = frozenset(
     {
@@ -125,9 +126,18 @@ def _read(settings: Settings, name: str, faults: list[SettingFault]) -> bytes:
     except OSError:
         faults.append(_fault("key_missing", file=str(file)))
         return b""
-    if settings.production and mode & _OTHERS_MAY:
+    if settings.production and mode & (_WORLD_MAY if _from_systemd(settings.keys_dir) else _OTHERS_MAY):
         faults.append(_fault("key_exposed", file=str(file), mode=f"{mode:04o}"))
     return content
+
+
+def _from_systemd(directory: Path) -> bool:
+    """Tell whether keys come by ``LoadCredential=`` (systemd.exec(5)).
+
+    systemd lets the service read them by an access list, whose mask shows as permission of the group though no group may read.
+    """
+    credentials = environment_variables().get("CREDENTIALS_DIRECTORY", "")
+    return bool(credentials) and directory.is_relative_to(credentials)
 
 
 def _token_key(pem: bytes, faults: list[SettingFault]) -> ec.EllipticCurvePrivateKey | None:

@@ -66,6 +66,18 @@ def test_a_key_that_others_may_read_is_refused_in_production(tmp_path: Path, mod
     assert load_host_keys(make_settings(tmp_path, "demo"))
 
 
+def test_what_systemd_hands_over_may_show_an_access_list_as_group_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    create_host_keys(tmp_path)
+    (tmp_path / "log-signing.key").chmod(0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    assert load_host_keys(make_settings(tmp_path))
+    (tmp_path / "log-signing.key").chmod(0o444)
+    assert faults_of(make_settings(tmp_path)) == [("key_exposed", "log-signing.key")]
+
+
 @pytest.mark.parametrize("content", [b"00" * 32, b"ab" * 31, b"AB" * 32, b"zz" * 32, b"\xff" * 64])
 def test_a_key_in_another_form_is_refused(tmp_path: Path, content: bytes):
     create_host_keys(tmp_path)
