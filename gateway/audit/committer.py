@@ -79,7 +79,7 @@ class Pace:
 
     queue_limit: int = 2048
     linger_s: float = 0.002
-    company: int = 8
+    company: int = 32
 
 
 @dataclass(slots=True)
@@ -160,11 +160,11 @@ class Committer:
                 return
             except (StoreFailed, CommitUnknown) as exc:
                 self._metrics.batch_failed(type(exc).__name__)
-                group = [waiting for waiting in group if not waiting.outcome.done()]
                 if asyncio.get_running_loop().time() >= deadline:
                     _fail(group, GatewayError(ErrorKind.STORE_UNAVAILABLE, retry_after_s=RETRY_AFTER_S))
                     return
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
+                group = [waiting for waiting in group if not waiting.outcome.done()]  # whoever gave up needs no leaf
             except GatewayError as refusal:  # a rider said no (riders travel alone), or the log contradicts its head
                 _fail(group, refusal)
                 return
