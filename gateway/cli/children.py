@@ -65,7 +65,7 @@ class Child:
         failures = 0
         while not stopping.is_set():
             started = monotonic()
-            code = await self._live()
+            code = await self._live(stopping)
             if stopping.is_set():
                 return None
             self.blueprint.died()
@@ -99,7 +99,7 @@ class Child:
             self.send(signal.SIGKILL)
             await process.wait()
 
-    async def _live(self) -> int:
+    async def _live(self, stopping: asyncio.Event) -> int:
         """Start it, listen to it until it ends, and return its exit code."""
         reading, writing = os.pipe()
         try:
@@ -114,6 +114,8 @@ class Child:
         finally:
             os.close(writing)
         _log.info("child_started", kind=self.blueprint.name, pid=self._process.pid)
+        if stopping.is_set():  # asked to stop while it was being born: nobody else will tell it
+            self.send(signal.SIGTERM)
         listening = asyncio.create_task(self._listen(reading), name=f"beats of {self.blueprint.name}")
         try:
             return await self._process.wait()

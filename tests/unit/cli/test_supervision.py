@@ -93,6 +93,20 @@ async def test_a_child_that_dies_is_started_again():
     assert child.restarts >= 1
 
 
+@pytest.mark.slow
+async def test_a_child_that_is_born_while_we_stop_is_told_so():
+    blueprint = Blueprint(name="late", arguments=("version",), environment={"PATH": os.environ["PATH"]})
+    child, stopping = Child(blueprint), asyncio.Event()
+    keeping = asyncio.create_task(child.keep_alive(stopping))
+    await asyncio.sleep(0)  # it is being started
+    stopping.set()
+
+    async with asyncio.timeout(30):
+        assert await keeping is None
+
+    assert child.restarts == 0
+
+
 def test_systemd_is_told_only_where_it_asked(monkeypatch: pytest.MonkeyPatch, tmp_path):
     notify_systemd("READY=1")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
