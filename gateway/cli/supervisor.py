@@ -22,6 +22,7 @@ from gateway.base.settings import EXIT_CONFIG, environment_variables
 from gateway.cli.admin_port import HostMetrics, forget_dead, start_admin_port
 from gateway.cli.children import Blueprint, Child
 from gateway.cli.notify import notify_systemd
+from gateway.wiring.worker import DRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ FEED_SLOT: Final = "feed"
 KILL_MARGIN_S: Final = 5.0
 """What a child gets beyond its own drain time before it is killed."""
 _LINGER_S: Final = 0.5
+_DRAIN_POLL_S: Final = 0.01
 _log = get_logger()
 
 
@@ -55,7 +57,7 @@ async def supervise(plan: Plan) -> int:
     1. Bind every socket, so that a port in use is known before anything starts.
     2. Start the workers and the feed process; keep them alive.
     3. Serve the admin port; tell systemd once everything is ready.
-    4. On a signal: tell all children at once, wait until they have drained, close the sockets.
+    4. On a signal: tell all children at once, turn newcomers away, wait until the children have drained.
     """
     stopping = asyncio.Event()
     _take_signals(stopping)
@@ -81,7 +83,7 @@ async def supervise(plan: Plan) -> int:
             fatal = await _until_stopped(kept, stopping)
             stopping.set()
             announcing.cancel()
-            await _stop(children, plan.settings.drain_s)  # 4
+            await _stop(children, sockets, plan.settings.drain_s)  # 4
             await admin.drain(grace_s=0, finish_s=_LINGER_S)
     return fatal or 0
 
@@ -157,8 +159,23 @@ async def _until_stopped(kept: list[asyncio.Task[int | None]], stopping: asyncio
     return next((task.result() for task in kept if task in done), None)
 
 
-async def _stop(children: list[Child], drain_s: int) -> None:
+async def _stop(children: list[Child], sockets: list[socket.socket], drain_s: int) -> None:
     notify_systemd("STOPPING=1")
     for child in children:
         child.send(signal.SIGTERM)
-    await asyncio.gather(*(child.ended(drain_s + KILL_MARGIN_S) for child in children))
+    turning = [
+        asyncio.create_task(_turn_away(child, sock), name=f"turn away {child.blueprint.name}")
+        for child, sock in zip(children, sockets, strict=False)  # workers come first, the feed process has no socket
+    ]
+    await asyncio.gather(*(child.ended(drain_s + KILL_MARGIN_S) for child in children), *turning)
+
+
+async def _turn_away(child: Child, sock: socket.socket) -> None:
+    """Stop listening once a worker takes no more connections.
+
+    Nobody will ever take what would queue up from then on: a client had better be refused at once than reset at the end.
+    """
+    while child.pid is not None and DRAINING not in child.reasons:  # noqa: ASYNC110 - what it says comes over its line
+        await asyncio.sleep(_DRAIN_POLL_S)
+    with contextlib.suppress(OSError):  # it never listened
+        sock.shutdown(socket.SHUT_RDWR)

@@ -62,6 +62,8 @@ GC_THRESHOLDS: Final = (20_000, 20, 50)
 """Answers leave few cycles behind; the default of 700 would look for them after every other request."""
 READINESS_S: Final = 1.0
 """Between two looks at whether requests may come."""
+DRAINING: Final = "draining"
+"""What the line says once no further connection is taken."""
 DRAIN_GRACE_S: Final = 2.0
 """How long clients may still use the connections they hold open while we drain."""
 
@@ -138,8 +140,12 @@ async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: L
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(READINESS_S):
                     await line.stopping.wait()
-        line.report(("draining",))
-        await server.drain(grace_s=min(DRAIN_GRACE_S, settings.drain_s / 2), finish_s=settings.drain_s / 2)
+        grace_s = min(DRAIN_GRACE_S, settings.drain_s / 2)
+        draining = asyncio.create_task(server.drain(grace_s=grace_s, finish_s=settings.drain_s / 2), name="drain")
+        while server.is_listening and not draining.done():
+            await asyncio.sleep(0)  # the drain first takes the connections that wait for us
+        line.report((DRAINING,))  # from here on the supervisor may turn newcomers away
+        await draining
 
 
 async def _reasons(worker: Worker) -> tuple[str, ...]:
