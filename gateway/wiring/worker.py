@@ -142,7 +142,7 @@ async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: L
                     await line.stopping.wait()
         grace_s = min(DRAIN_GRACE_S, settings.drain_s / 2)
         draining = asyncio.create_task(server.drain(grace_s=grace_s, finish_s=settings.drain_s / 2), name="drain")
-        while server.is_listening and not draining.done():
+        while server.is_listening and not draining.done():  # noqa: ASYNC110 - a few turns of the loop
             await asyncio.sleep(0)  # the drain first takes the connections that wait for us
         line.report((DRAINING,))  # from here on the supervisor may turn newcomers away
         await draining

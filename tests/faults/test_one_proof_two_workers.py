@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -54,18 +55,7 @@ def crowd_of_one(served: Served, partner: PartnerClient) -> list[PartnerClient]:
     for _ in range(TIMES):
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1))
         served.sessions.append(session)
-        clients.append(
-            PartnerClient(
-                session,
-                partner.base,
-                partner.issuer,
-                partner.client_id,
-                partner.key,
-                partner.proof_key,
-                partner.token,
-                partner.nonces,
-            )  # fmt: skip
-        )
+        clients.append(dataclasses.replace(partner, session=session))
     return clients
 
 
