@@ -10,9 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.base.clock import SystemClock
@@ -22,6 +20,7 @@ from gateway.base.ids import new_id
 from gateway.base.secret import Secret
 from gateway.base.settings import Settings, load_settings
 from gateway.cli.demo_home import DemoHome, hold, render_json, write_whole
+from gateway.cli.demo_ports import HOST, Ports
 from gateway.cli.demo_process import DemoProcess, start_process
 from gateway.cli.demo_screen import DemoScreen
 from gateway.cli.failures import CommandError
@@ -40,8 +39,8 @@ from gateway.verification.question import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
-HOST: Final = "127.0.0.1"
 DATABASE: Final = "gateway"
 LOG_ORIGIN: Final = "demo.credit-gateway.example/log1"
 CLIENT_ID: Final = "demo-partner"
@@ -87,7 +86,7 @@ async def run_demo(options: DemoOptions, terminal: Terminal) -> int:
 
 
 async def _start_and_stay(options: DemoOptions, terminal: Terminal, stopping: asyncio.Event) -> None:
-    with hold(options.data_dir, fresh=options.fresh) as home, _Ports.take(options.port) as ports:  # 1
+    with hold(options.data_dir, fresh=options.fresh) as home, Ports.take(options.port) as ports:  # 1
         screen = DemoScreen(terminal)
         async with contextlib.AsyncExitStack() as stack:
             with screen.step("demo_step_database"):  # 2
@@ -154,7 +153,7 @@ def _as_superuser(dsn: str) -> Target:
 
 
 async def _platform(
-    home: DemoHome, options: DemoOptions, ports: _Ports, stack: contextlib.AsyncExitStack
+    home: DemoHome, options: DemoOptions, ports: Ports, stack: contextlib.AsyncExitStack
 ) -> tuple[DemoProcess, dict[str, Any]]:
     home.municipal_ready.unlink(missing_ok=True)
     arguments = [
@@ -170,7 +169,7 @@ async def _platform(
 
 
 def _settings_of(
-    home: DemoHome, server: EmbeddedPostgres, ports: _Ports, feed: dict[str, Any], options: DemoOptions
+    home: DemoHome, server: EmbeddedPostgres, ports: Ports, feed: dict[str, Any], options: DemoOptions
 ) -> dict[str, str | int]:
     home.write(home.platform_keys, str(feed["keys"]).encode())
     return {
@@ -272,33 +271,3 @@ def _ready(home: DemoHome, settings: Settings) -> dict[str, Any]:
         "data_dir": str(home.root),
         "pid": os.getpid(),
     }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ports:
-    """The ports of one run, held until it ends, so that nobody else takes one between choosing and use."""
-
-    api: int
-    admin: int
-    municipal: int
-
-    @classmethod
-    @contextlib.contextmanager
-    def take(cls, first: int) -> Iterator[_Ports]:
-        """Hold the gateway's two ports; the platform binds its own."""
-        with contextlib.ExitStack() as stack:
-            wanted = (first, first + 1) if first else (0, 0)
-            api, admin = (_hold_port(port, stack) for port in wanted)
-            yield cls(api=api, admin=admin, municipal=first + 2 if first else 0)
-
-
-def _hold_port(port: int, stack: contextlib.ExitStack) -> int:
-    """Bind without listening: the gateway, of the same user, may bind it too (SO_REUSEPORT) and gets all connections."""
-    sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        sock.bind((HOST, port))
-    except OSError as exc:
-        raise CommandError(Exit.CONFLICT, "cannot_listen", where=f"{HOST}:{port}", why=exc.strerror or "") from exc
-    return int(sock.getsockname()[1])
