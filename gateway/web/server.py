@@ -127,7 +127,7 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Refuse what the parser refuses, uniformly and without echoing it; aiohttp's own answer is plain text with the input in it."""
         del request, message
-        refusal = GatewayError(ErrorKind.INTERNAL) if status >= 500 else self._parser_refusal(exc)  # noqa: PLR2004
+        refusal = GatewayError(ErrorKind.INTERNAL) if status >= 500 else self._parser_refusal(exc)  # noqa: PLR2004 - aiohttp says 500 for its own defects
         return _LingeringAnswer(self._front.refuse_unparsed(refusal), self)
 
     def log_exception(self, *args: object, **kw: object) -> None:
