@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import shutil
+import sys
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,9 +68,20 @@ class DemoScreen:
         terminal.out.print(Text(f"\n  {next_command(home)}\n", "bold"))
 
 
+def this_program() -> str:
+    """Return how this program is called: by its name where the shell finds it, else by its path, short if it is below here."""
+    called = Path(sys.argv[0])
+    found = shutil.which(called.name)
+    if found is not None and Path(found).resolve() == called.resolve():
+        return called.name
+    absolute = called.absolute()
+    here = Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+
+
 def next_command(home: DemoHome) -> str:
-    """Return the command to type next, as it must be typed: with the profile where it is not the default one."""
-    command = f"credit-gateway verify {EXAMPLE_SUBJECT} --purpose onboarding --business-ref C-1"
+    """Return the command to type next, as it must be typed: this very program, and the profile where it is not the default one."""
+    command = f"{shlex.quote(this_program())} verify {EXAMPLE_SUBJECT} --purpose onboarding --business-ref C-1"
     if home.root == default_demo_directory():
         return command
     return f"{command} --profile {shlex.quote(str(home.profile))}"

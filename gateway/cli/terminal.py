@@ -44,14 +44,21 @@ class Exit(IntEnum):
     CONFIGURATION = 78
 
 
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
     """Where a command writes. ``out`` carries results, ``err`` everything a pipe must not see."""
 
     lang: Lang
     json: bool = False
-    out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
-    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
+    out: Console = field(default_factory=lambda: _console(stderr=False))
+    err: Console = field(default_factory=lambda: _console(stderr=True))
 
     def word(self, code: str, /, **blanks: str | int) -> str:
         """Return a sentence of ``messages.cli`` in the reader's language."""
@@ -81,7 +88,7 @@ class Terminal:
             table.add_column(self.word(code), overflow="fold")  # an identifier cut short identifies nothing
         for row in rows:
             table.add_row(*(Text(NOTHING if cell is None else clean(str(cell))) for cell in row))
-        self.out.print(table, soft_wrap=False, width=None if self.out.is_terminal else _PIPE_WIDTH)
+        self.out.print(table, soft_wrap=False)
 
     def moment(self, instant: Millis | None) -> str:
         """Return an instant in Asia/Shanghai with its offset."""
