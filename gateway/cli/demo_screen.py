@@ -68,15 +68,17 @@ class DemoScreen:
         terminal.out.print(Text(f"\n  {next_command(home)}\n", "bold"))
 
 
+PROGRAM: Final = "credit-gateway"
+
+
 def this_program() -> str:
     """Return how this program is called: by its name where the shell finds it, else by its path, short if it is below here."""
-    called = Path(sys.argv[0])
-    found = shutil.which(called.name)
-    if found is not None and Path(found).resolve() == called.resolve():
-        return called.name
-    absolute = called.absolute()
+    installed = Path(sys.executable).with_name(PROGRAM)
+    found = shutil.which(PROGRAM)
+    if not installed.exists() or (found is not None and Path(found).resolve() == installed.resolve()):
+        return PROGRAM
     here = Path.cwd()
-    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+    return str(installed.relative_to(here)) if installed.is_relative_to(here) else str(installed)
 
 
 def next_command(home: DemoHome) -> str:
