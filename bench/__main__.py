@@ -58,6 +58,13 @@ class Run:
     def plan(self) -> Plan:
         return Plan(window_s=self.window_s, connections=self.connections)
 
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The servers that the parts need."""
+        if "rounds" in self.parts:
+            return LEVELS
+        return ("L5",) if {"sharing", "memory"} & set(self.parts) else ()
+
     def why_void(self) -> list[str]:
         """Return why this run is not a valid result."""
         reasons = []
@@ -80,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     say(
         f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, load average {about['load_average']} at start"
     )
-    with open_ground(LEVELS if run.rounds_wanted else (), merchants=MERCHANTS) as ground:
+    with open_ground(run.levels, merchants=MERCHANTS) as ground:
         _rounds(run, ground)
         _long_parts(run, ground)
     _finish(run)

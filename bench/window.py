@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 WARM_S: Final = 1.0
 GENERATOR_LIMIT: Final = 0.90
 """Busier than this, the generator's core may be what is measured."""
-SPARE: Final = 1.25
+INTRUDER_LIMIT: Final = 0.10
+"""What anything but the service may take of the service's core; interrupts and the kernel's own threads take some."""
+SPARE: Final = 1.7
 """Requests signed beyond the expected number, so that a faster window does not run dry."""
 FOREVER_S: Final = 86_400.0
 """No end but that of the requests."""
@@ -223,6 +225,7 @@ class _Meter:
                 "at": time.perf_counter(),
                 "service": machine.family_cpu_seconds(self._service_pid),
                 "postgres": machine.family_cpu_seconds(self._postgres_pid),
+                "own": machine.core_busy_seconds(self._cores.service),
                 "other": machine.core_busy_seconds(self._cores.other),
                 "stolen": machine.core_stolen_seconds(self._cores.service),
                 "resident": machine.resident_mb(self._service_pid),
@@ -237,6 +240,9 @@ class _Meter:
         busy = (closed["other"] - opened["other"]) / seconds
         if busy > GENERATOR_LIMIT:
             faults = [*faults, f"the generator's core was {busy:.0%} busy"]
+        intruders = (closed["own"] - opened["own"] - service) / seconds
+        if intruders > INTRUDER_LIMIT:
+            faults = [*faults, f"something else took {intruders:.0%} of the service's core"]
         measured = max(tally.measured, 1)
         latencies = sorted(tally.latencies_s) or [0.0]
         return Window(
