@@ -14,8 +14,11 @@ import pytest
 
 from gateway.audit.receipt import verify_receipt
 from gateway.base.canonical import canonical_json
+from gateway.base.clock import SystemClock
 from gateway.credit.feed_version import VersionKind
 from gateway.sandbox.city import City
+from gateway.sandbox.platform import FEED
+from gateway.sandbox.publisher import Publisher
 from tests.conftest import Database
 from tests.fakes import gateway as kit
 from tests.fakes import municipal as lies
@@ -103,7 +106,7 @@ async def test_a_platform_that_is_down_or_lies_leaves_the_last_good_answers_unti
         partner = await served.partner()
         assert await version_told(partner) == 1
 
-        served.platform.lies["/head.json"] = lies.flipped
+        served.platform.lies["/head.json"] = lies.instead(await asyncio.to_thread(forged_head, tmp_path))
         assert "signature_wrong" in await trouble(served, admin, "refused")
         served.platform.lies["/head.json"] = lies.server_error
         assert "status_503" in await trouble(served, admin, "unreachable")
@@ -122,6 +125,13 @@ async def test_a_platform_that_is_down_or_lies_leaves_the_last_good_answers_unti
         assert fresh == {"gw-test/worker-0": {"restricted"}, "gw-test/worker-1": {"restricted"}}
     await admin.close()
     await check_log(database)
+
+
+def forged_head(folder: Path) -> bytes:
+    """Return a head as somebody else would sign it, under the name of the platform's key."""
+    stranger = Publisher(folder / "stranger", feed=FEED, clock=SystemClock())
+    stranger.publish(VersionKind.SNAPSHOT, City(size=1, seed=7, today=TODAY).lines())
+    return stranger.head()
 
 
 async def trouble(served: Served, admin: asyncpg.Connection, result: str) -> set[str]:

@@ -15,7 +15,7 @@ from tests.faults.checkers import check_history
 pytestmark = pytest.mark.slow
 
 CLIENTS = 8
-KILLS = 4
+KILLS = 3
 
 
 async def test_answers_survive_the_death_of_workers_under_load(database: Database, tmp_path: Path) -> None:
