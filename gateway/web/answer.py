@@ -13,12 +13,10 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.web import BaseRequest
 
     from gateway.base.clock import Millis
     from gateway.web.exchange import Reply
@@ -77,21 +75,33 @@ class AnswerWriter:
         return head.encode("ascii") if head_only else head.encode("ascii") + reply.body
 
 
-class WireAnswer(web.StreamResponse):
-    """Bytes that are the whole answer, in the form that aiohttp's protocol takes from a handler."""
+class WireAnswer:
+    """Bytes that are the whole answer, in the form that aiohttp's protocol takes from a handler.
+
+    It has what the protocol asks of a response (``prepare``, ``write_eof``, ``keep_alive``, ``status``) and nothing else: the library's own
+    response builds header maps and cookies that nobody would read.
+    """
+
+    __slots__ = ("_request", "keep_alive", "status", "wire")
 
     def __init__(self, status: int, wire: bytes, *, keep_alive: bool) -> None:
-        super().__init__(status=status)
+        self.status: Final = status
         self.wire: Final = wire
-        self._keep_alive = keep_alive
-        self._writer: AbstractStreamWriter | None = None
+        self.keep_alive: Final = keep_alive
+        self._request: BaseRequest | None = None
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Note where to write; nothing leaves before ``write_eof``."""
-        self._writer = request.writer
-        return self._writer
+    async def prepare(self, request: BaseRequest) -> None:
+        """Note whom to answer; nothing leaves before ``write_eof``."""
+        self._request = request
 
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Write everything at once; wait while the client reads too slowly."""
-        if self._writer is not None:
-            await self._writer.write_eof(self.wire + data if data else self.wire)
+    async def write_eof(self) -> None:
+        """Write everything at once; wait while the client reads too slowly. ``ConnectionError`` if the client is gone."""
+        request = self._request
+        if request is None:
+            return
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            msg = "the client is gone"
+            raise ConnectionResetError(msg)
+        transport.write(self.wire)
+        await request.writer.drain()

@@ -108,10 +108,18 @@ def is_retryable(kind: ErrorKind) -> bool:
     return status_of(kind) in {408, 409, 429, 500, 503} and kind is not ErrorKind.CONFLICT
 
 
+_BLANK: Final = "req_00000000000000000000000000"
+_KNOWN_INSTANCES: Final = frozenset({"/v1/verifications"})
+"""Paths that strangers choose are not kept."""
+
+
 class ProblemRenderer:
     """Renders refusals for one issuer. Never raises: there is nobody left to catch it."""
 
     def __init__(self, issuer: str) -> None:
+        self._moulds: Final[
+            dict[tuple[ErrorKind, Lang, str], Reply]
+        ] = {}  # bounded: kinds x languages x known instances
         self._types: Final = {kind: f"{issuer}{DOCS_PATH}{kind.value}" for kind in ErrorKind}
 
     def __call__(self, exchange: Exchange, refusal: GatewayError) -> Reply:
@@ -120,7 +128,26 @@ class ProblemRenderer:
         return self.render(refusal, lang=lang, instance=exchange.path, request_id=exchange.request_id)
 
     def render(self, refusal: GatewayError, *, lang: Lang, instance: str, request_id: str) -> Reply:
-        """Return the answer for a refusal in a language; ``instance`` is the path without its query."""
+        """Return the answer for a refusal in a language; ``instance`` is the path without its query.
+
+        HOT: junk must be cheap to refuse. A refusal without anything of its own is rendered once for its kind, language and
+        instance; after that only the request id is new.
+        """
+        plain = not refusal.faults and refusal.retry_after_s is None and not refusal.facts and not _told_reason(refusal)
+        if not plain or instance not in _KNOWN_INSTANCES:
+            return self._render(refusal, lang=lang, instance=instance, request_id=request_id)
+        key = (refusal.kind, lang, instance)
+        mould = self._moulds.get(key)
+        if mould is None:
+            mould = self._moulds[key] = self._render(refusal, lang=lang, instance=instance, request_id=_BLANK)
+        return Reply(
+            status=mould.status,
+            body=mould.body.replace(_BLANK.encode(), request_id.encode()),
+            content_type=PROBLEM_TYPE,
+            headers=mould.headers,
+        )
+
+    def _render(self, refusal: GatewayError, *, lang: Lang, instance: str, request_id: str) -> Reply:
         kind = refusal.kind
         text = PROBLEMS[kind]
         faults = refusal.faults[:MAX_FAULTS]

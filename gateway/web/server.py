@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http import HttpRequestParser, RawRequestMessage
@@ -124,7 +124,7 @@ class Connection(web.RequestHandler):
         status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,
-    ) -> web.StreamResponse:
+    ) -> Any:  # noqa: ANN401 - not a StreamResponse, but all that the protocol asks of one (see WireAnswer)
         """Refuse what the parser refuses, uniformly and without echoing it; aiohttp's own answer is plain text with the input in it."""
         del request, message
         refusal = GatewayError(ErrorKind.INTERNAL) if status >= 500 else self._parser_refusal(exc)  # noqa: PLR2004 - aiohttp says 500 for its own defects
@@ -182,8 +182,8 @@ class _LingeringAnswer(WireAnswer):
         super().__init__(answer.status, answer.wire, keep_alive=False)
         self._connection: Final = connection
 
-    async def write_eof(self, data: bytes = b"") -> None:
-        await super().write_eof(data)
+    async def write_eof(self) -> None:
+        await super().write_eof()
         await self._connection.linger()
 
 
@@ -192,7 +192,7 @@ class GatewayServer(web.Server):
 
     def __init__(self, front: Front, limits: HttpLimits) -> None:
         # The client cannot cancel a commit: handlers have a deadline of their own instead.
-        super().__init__(front, handler_cancellation=False)
+        super().__init__(cast("Any", front), handler_cancellation=False)  # it answers with a WireAnswer, see there
         self._front: Final = front
         self._limits: Final = limits
 

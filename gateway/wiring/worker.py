@@ -22,7 +22,7 @@ from gateway.audit.entry import BlindIndexer
 from gateway.base.clock import SystemClock
 from gateway.base.errors import GatewayError
 from gateway.base.host_keys import HostKeys, load_host_keys
-from gateway.base.log import get_logger
+from gateway.base.log import RequestLog
 from gateway.base.settings import NonceMode, Settings
 from gateway.identity.metadata import render_jwks, render_metadata
 from gateway.identity.nonce import NonceAudience, NonceIssuer
@@ -87,6 +87,7 @@ class Worker:
 
     front: Front
     needs: Needs
+    metrics: Metrics
     committer: Committer
     replica: PostgresReplica
     log_reader: PostgresLogReader
@@ -117,9 +118,11 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
                 deadline_s=settings.request_timeout_ms / 1000,
                 max_in_flight=settings.commit_queue,
             )
-            front = partner_front(needs, policy, Observers(log=get_logger(), metrics=metrics))
+            front = partner_front(needs, policy, Observers(log=RequestLog(), metrics=metrics))
             try:
-                yield Worker(front=front, needs=needs, committer=committer, replica=replica, log_reader=reader)
+                yield Worker(
+                    front=front, needs=needs, metrics=metrics, committer=committer, replica=replica, log_reader=reader
+                )
             finally:
                 await replica.close()
     finally:
@@ -137,6 +140,7 @@ async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: L
         server = await start_server(worker.front, sock, HttpLimits())
         while not line.stopping.is_set():
             line.report(await _reasons(worker))
+            worker.metrics.flush()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(READINESS_S):
                     await line.stopping.wait()
@@ -146,6 +150,7 @@ async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: L
             await asyncio.sleep(0)  # the drain first takes the connections that wait for us
         line.report((DRAINING,))  # from here on the supervisor may turn newcomers away
         await draining
+        worker.metrics.flush()
 
 
 async def _reasons(worker: Worker) -> tuple[str, ...]:
