@@ -22,7 +22,7 @@ from gateway.base.canonical import canonical_json
 from gateway.base.clock import SystemClock
 from gateway.base.host_keys import load_host_keys
 from gateway.base.ids import new_id
-from gateway.base.log import configure_logging, get_logger
+from gateway.base.log import RequestLog, configure_logging
 from gateway.base.settings import Settings, load_settings
 from gateway.credit.answer import Asked, decide_answer
 from gateway.identity.authorization import parse_authorization
@@ -229,7 +229,7 @@ def _front(settings: Settings, handler: Handler, metrics: Metrics) -> Front:
         problems=ProblemRenderer(settings.issuer),
         activity=Activity(),
         clock=SystemClock(),
-        log=get_logger(),
+        log=RequestLog(),
         metrics=metrics,
     )
 

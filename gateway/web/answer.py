@@ -104,4 +104,5 @@ class WireAnswer:
             msg = "the client is gone"
             raise ConnectionResetError(msg)
         transport.write(self.wire)
-        await request.writer.drain()
+        if transport.get_write_buffer_size():
+            await request.writer.drain()
