@@ -158,5 +158,5 @@ def _refused(reply: _Reply, url: str) -> CommandError:
     errors = problem.get("errors")
     faults = [fault for fault in errors if isinstance(fault, dict)] if isinstance(errors, list) else []
     said += [f"\n  {fault.get('path') or '/'}: {fault.get('message')} {fault.get('hint') or ''}" for fault in faults]
-    exit_code = _EXITS.get(reply.status, Exit.UNHEALTHY if reply.status >= 500 else Exit.FAILED)  # noqa: PLR2004
+    exit_code = _EXITS.get(reply.status, Exit.UNHEALTHY if reply.status >= 500 else Exit.FAILED)  # noqa: PLR2004 - RFC 9110 15.6
     return CommandError(exit_code, "request_refused", problem=str(problem.get("code", reply.status)), why="".join(said))

@@ -127,7 +127,7 @@ async def test_no_token_leaves_while_the_store_is_away():
 
 async def test_a_defect_at_the_token_endpoint_is_an_oauth_error_too():
     async with running() as gateway:
-        gateway.world.token_ledger.error = RuntimeError("secret")  # type: ignore[assignment]
+        gateway.world.token_ledger.error = RuntimeError("secret")  # type: ignore[assignment] # a defect is no refusal
         answer = await gateway.token(urlencode(gateway.world.form()).encode())
 
         assert (answer.status, answer.json["error"]) == (500, "server_error")
