@@ -19,6 +19,7 @@ from gateway.credit.answer import Answer, Asked, decide_answer, decide_candidate
 from gateway.credit.catalogue import Catalogue
 from gateway.credit.identifiers import name_key
 from gateway.credit.ports import CreditReplica
+from gateway.identity.grants import require_purpose
 from gateway.verification.call import Call
 from gateway.verification.ledger import LOST_RACE, Happening, Ledger, raise_if_refused
 from gateway.verification.ports import Archive
@@ -65,8 +66,7 @@ class Verify:
                 (replayed), ``INVALID_TOKEN`` (revoked), ``OVERLOADED``, ``STORE_UNAVAILABLE``.
         """
         # 1
-        if question.purpose not in call.purposes:
-            raise GatewayError(ErrorKind.PURPOSE_NOT_ALLOWED)
+        require_purpose(call.purposes, question.purpose)
         # 2
         verification_id = new_id("ver", call.received_ms)
         claim = _claim(call, question, verification_id)
