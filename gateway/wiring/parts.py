@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.audit.checkpoint import CheckpointSigner
-from gateway.audit.committer import Committer, CommitterMetrics, Pace
+from gateway.audit.committer import BatchSealer, Committer, CommitterMetrics, Pace
 from gateway.audit.note import NoteSigner
 from gateway.audit.sealing import CheckpointSealer
 from gateway.base.crypto import Ed25519Signer
@@ -51,7 +51,7 @@ def make_checkpoint_signer(settings: Settings, keys: HostKeys) -> CheckpointSign
 
 @asynccontextmanager
 async def running_committer(
-    settings: Settings, dsn: Secret, sealer: CheckpointSealer, metrics: CommitterMetrics, *, process: str
+    settings: Settings, dsn: Secret, sealer: BatchSealer, metrics: CommitterMetrics, *, process: str
 ) -> AsyncIterator[Committer]:
     """Run the audit commit for the length of a block; what is queued at its end is still committed.
 
