@@ -29,7 +29,7 @@ lint: setup ## style, types, import direction
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup $(VENV)/.bench ## measure against the targets (needs wrk)
+bench: setup $(VENV)/.bench ## measure against the targets
 	$(BIN)/python -m bench $(ARGS)
 
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.ready
