@@ -89,7 +89,7 @@ class PartnerClient:
         }
         reply = await self._send(url, body, headers, token=token, nonce=nonce)
         if reply.status != _OK:
-            raise _refused(reply, url)
+            raise _refused(reply)
         request_hash = sha256(reply.proof.encode("ascii") + b"\0" + body)
         return Received(document=reply.raw, body=body, request_hash=request_hash)
 
@@ -110,6 +110,8 @@ class PartnerClient:
             body = aiohttp.FormData(token_form(assertion=assertion))()
             reply = await self._post(profile.token_endpoint, body, {}, token=None, nonce=nonce)
             nonce = reply.nonce or nonce
+            if reply.status == 429 or reply.status >= 500:  # noqa: PLR2004 - of the server, not of who asks
+                raise _refused(reply)
             members = _members(reply.raw, profile.token_endpoint)
             token = members.get("access_token")
             if reply.status == _OK and isinstance(token, str):
@@ -151,12 +153,22 @@ def _members(raw: bytes, url: str) -> dict[str, Json]:
         raise CommandError(Exit.FAILED, "answer_malformed", url=url) from exc
 
 
-def _refused(reply: _Reply, url: str) -> CommandError:
-    """Return what a problem document says: its own sentence, and each field's."""
-    problem = _members(reply.raw, url)
-    said = [str(problem.get("detail") or problem.get("title") or reply.status)]
+def _refused(reply: _Reply) -> CommandError:
+    """Return what a problem document says: its own sentence, and each field's. A proxy in front may say it without one."""
+    try:
+        problem = parse_json_object(reply.raw)
+    except JsonError:
+        problem = {}
+    said = [str(problem.get("detail") or problem.get("error_description") or problem.get("title") or reply.status)]
     errors = problem.get("errors")
     faults = [fault for fault in errors if isinstance(fault, dict)] if isinstance(errors, list) else []
-    said += [f"\n  {fault.get('path') or '/'}: {fault.get('message')} {fault.get('hint') or ''}" for fault in faults]
+    said += [f"\n  {fault.get('path') or '/'}: {_joined(fault.get('message'), fault.get('hint'))}" for fault in faults]
     exit_code = _EXITS.get(reply.status, Exit.UNHEALTHY if reply.status >= 500 else Exit.FAILED)  # noqa: PLR2004 - RFC 9110 15.6
-    return CommandError(exit_code, "request_refused", problem=str(problem.get("code", reply.status)), why="".join(said))
+    code = problem.get("code") or problem.get("error") or reply.status
+    return CommandError(exit_code, "request_refused", problem=str(code), why="".join(said))
+
+
+def _joined(message: Json, hint: Json) -> str:
+    """Return two sentences as one text; Chinese ones are not parted by a space."""
+    first, second = str(message or ""), str(hint or "")
+    return first + second if not second or first.endswith("。") else f"{first} {second}"

@@ -313,5 +313,5 @@ class TestFaults:
 
             assert answer.header("Content-Language") == "zh"
             [fault] = answer.json["errors"]
-            assert fault["message"] == "统一社会信用代码校验位应为 2"
+            assert fault["message"] == "第 18 位是校验位，与前 17 位不符；若前 17 位无误，应为 2。"
             assert "hint" in fault

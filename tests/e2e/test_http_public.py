@@ -79,7 +79,7 @@ class TestLog:
                 {
                     "path": "",
                     "code": "entries_not_public",
-                    "message": "Entries are not public; the hashes of the tree and proofs are",
+                    "message": "Entries are not public; the hashes of the tree and proofs are.",
                 }
             ]
 
