@@ -69,6 +69,11 @@ def read_file(file: Path) -> bytes:
         raise CommandError(Exit.USAGE, "file_unreadable", file=str(file)) from exc
 
 
+def file_or_input(zh: str, en: str) -> Parameter:
+    """Return how a file is named that may also be ``-``, standard input, which would else be taken for an option."""
+    return Parameter(allow_leading_hyphen=True, help=f"{zh},- 为标准输入 · {en}, - for standard input")
+
+
 def by_value(kind: type[Choice], tokens: Sequence[Token]) -> Choice:
     """Read a word of an enumeration as it is written in the protocol, and not as Python names it."""
     try:

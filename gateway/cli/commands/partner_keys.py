@@ -8,7 +8,7 @@ import msgspec
 from cyclopts import Parameter
 
 from gateway.base.clock import Millis, SystemClock, parse_rfc3339
-from gateway.cli.common import CommonOptions, given, read_file, run, word_of
+from gateway.cli.common import CommonOptions, file_or_input, given, read_file, run, word_of
 from gateway.cli.failures import CommandError
 from gateway.cli.open import operating
 from gateway.cli.shapes import key_shape
@@ -42,7 +42,7 @@ def generate(
 def add(
     client_id: Annotated[str, Parameter(help="客户端标识 · client identifier")],
     *,
-    jwk: Annotated[Path, Parameter(help="公钥 JWK 文件,- 为标准输入 · public JWK file, - for standard input")],
+    jwk: Annotated[Path, file_or_input("公钥 JWK 文件", "public JWK file")],
     not_before: Annotated[str | None, Parameter(help="生效时间 RFC 3339 · active from")] = None,
     common: CommonOptions = None,
 ) -> int:

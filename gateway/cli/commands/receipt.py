@@ -9,13 +9,13 @@ from rich.text import Text
 from gateway.audit.policy import Policy, PolicyError, parse_policy
 from gateway.audit.receipt import ReceiptError, VerifiedReceipt, verify_receipt
 from gateway.base.messages.receipt import ANSWER_NOT_CHECKED, DETAILS, STEPS
-from gateway.cli.common import CommonOptions, given, read_file
+from gateway.cli.common import CommonOptions, file_or_input, given, read_file
 from gateway.cli.failures import CommandError
 from gateway.cli.terminal import Exit, Terminal
 
 
 def verify(
-    file: Annotated[Path, Parameter(help="答复或回执文件,- 为标准输入 · answer or receipt, - for standard input")],
+    file: Annotated[Path, file_or_input("答复或回执文件", "answer or receipt")],
     *,
     policy: Annotated[Path, Parameter(help="日志信任策略(C2SP tlog-policy)· trust policy of the log")],
     common: CommonOptions = None,

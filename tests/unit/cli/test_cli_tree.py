@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from gateway.base.messages.cli import HELP, WORDS
 from gateway.cli.failures import CommandError, exit_of, explain
 from gateway.cli.main import main
 from gateway.cli.terminal import Exit, Terminal
-from gateway.cli.tree import COMMANDS
+from gateway.cli.tree import COMMANDS, build_app
 
 VISIBLE = [command for command in COMMANDS if command.examples]
 BLANK = re.compile(r"\{(\w+)\}")
@@ -62,6 +63,13 @@ def test_a_wrong_command_line_ends_with_2_and_one_sentence(capsys, arguments: li
     assert shown.out == ""
     assert shown.err.startswith("Usage: ")
     assert "Traceback" not in shown.err
+
+
+@pytest.mark.parametrize("arguments", [["receipt", "verify", "-", "--policy", "x"], ["key", "add", "x", "--jwk", "-"]])
+def test_a_file_may_be_standard_input(arguments: list[str]):
+    _function, bound, _ignored = build_app(Lang.EN).parse_args(arguments, exit_on_error=False, print_error=False)
+
+    assert Path("-") in bound.arguments.values()
 
 
 def test_missing_settings_end_with_78_and_name_every_variable(capsys):
@@ -112,7 +120,6 @@ def test_every_kind_of_refusal_has_an_exit_code_and_a_sentence(capsys):
         (ErrorKind.INVALID_TOKEN, 3),
         (ErrorKind.NOT_FOUND, 4),
         (ErrorKind.CONFLICT, 5),
-        (ErrorKind.RATE_LIMITED, 6),
         (ErrorKind.STORE_UNAVAILABLE, 7),
     ],
 )
