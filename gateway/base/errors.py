@@ -46,8 +46,6 @@ class ErrorKind(StrEnum):
     # 422
     VALIDATION_FAILED = "validation_failed"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
-    # 429
-    RATE_LIMITED = "rate_limited"
     # 408, 500, 503
     REQUEST_TIMEOUT = "request_timeout"
     INTERNAL = "internal_error"

@@ -38,6 +38,13 @@ EXITS: Final = {
     Exit.CONFIGURATION: Sentence("设置有误,未启动", "wrong settings; nothing was started"),
 }
 
+_WITHOUT_BLANKS: Final = {
+    ErrorKind.VALIDATION_FAILED: Sentence(
+        "请求正文需要修改，errors 逐条列出。", "The body must be changed; `errors` names each place."
+    ),
+}
+"""Instead of details that say something of one request, such as a count."""
+
 
 def render_table(name: str, lang: Lang) -> str:
     """Return one table in Markdown; ``KeyError`` for a name that is none."""
@@ -73,7 +80,8 @@ def _commands(lang: Lang) -> str:
 
 
 def _problems(lang: Lang) -> str:
-    rows = [(f"`{kind.value}`", str(status_of(kind)), _pick(PROBLEMS[kind].detail, lang)) for kind in ErrorKind]
+    meanings = {kind: _WITHOUT_BLANKS.get(kind, PROBLEMS[kind].detail) for kind in ErrorKind}
+    rows = [(f"`{kind.value}`", str(status_of(kind)), _pick(meanings[kind], lang)) for kind in ErrorKind]
     return _table(Sentence("代码|状态|含义", "code|status|meaning"), rows, lang)
 
 

@@ -91,8 +91,6 @@ def status_of(kind: ErrorKind) -> int:  # noqa: C901, PLR0912 - one flat row for
             return 421
         case ErrorKind.VALIDATION_FAILED | ErrorKind.IDEMPOTENCY_KEY_REUSED:
             return 422
-        case ErrorKind.RATE_LIMITED:
-            return 429
         case ErrorKind.HEADERS_TOO_LARGE:
             return 431
         case ErrorKind.INTERNAL:

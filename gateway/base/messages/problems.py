@@ -155,11 +155,6 @@ PROBLEMS: Final[Mapping[E, ProblemText]] = {
         ("这个 Idempotency-Key 已用于另一份请求正文。", "This Idempotency-Key was used with another body."),
         ("新的请求使用新的 Idempotency-Key。", "Use a new Idempotency-Key for a new request."),
     ),
-    E.RATE_LIMITED: _text(
-        ("请求过于频繁", "Rate limited"),
-        ("超过约定的调用频率。", "The agreed rate of requests is exceeded."),
-        ("按 Retry-After 等待后重试。", "Wait as Retry-After says, then retry."),
-    ),
     E.REQUEST_TIMEOUT: _text(
         ("请求接收超时", "Request timeout"),
         ("没有在期限内收到完整的请求。", "The request did not arrive completely in time."),
