@@ -97,6 +97,10 @@ class CountsAnswers(Protocol):
         """Count one new answer."""
         ...
 
+    def refused(self, code: str) -> None:
+        """Count one refusal of the token endpoint by its ``OAuthCode``; the middleware counts all others."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:

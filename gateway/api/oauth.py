@@ -82,7 +82,9 @@ class OAuthRoutes:
                 )
             )
         except OAuthError as exc:
+            exchange.code = exc.error
             exchange.reason = exc.reason
+            needs.metrics.refused(exc.error)
             return self._refuse(exchange, exc)
         exchange.outcome = "granted"
         body = TokenAnswer(

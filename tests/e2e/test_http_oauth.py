@@ -63,6 +63,17 @@ async def test_errors_are_oauth_errors(change, status, error):
         assert answer.json["request_id"] == answer.header("Request-Id")
 
 
+async def test_a_refusal_is_counted_and_logged_by_its_code():
+    """As at every other route, once: the code in the metrics and in the line of the request, the reason only in the line."""
+    async with running() as gateway:
+        answer = await gateway.token(urlencode({**dict(gateway.world.form()), "scope": "nope"}).encode())
+
+        assert answer.json["error"] == "invalid_scope"
+        assert gateway.world.metrics.refusals == ["invalid_scope"]
+        [(event, line)] = gateway.world.log.lines
+        assert (event, line["code"], line["reason"]) == ("request_served", "invalid_scope", "scope_not_registered")
+
+
 async def test_b02_a_parameter_twice_is_refused():
     async with running() as gateway:
         answer = await gateway.token(urlencode([*gateway.world.form(), ("scope", "a"), ("scope", "a")]).encode())
