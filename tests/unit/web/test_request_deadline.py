@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.web.deadline import RequestDeadline
+from gateway.web.deadline import Deadlines
 
 
 def running() -> asyncio.Task[None]:
@@ -16,14 +16,14 @@ def running() -> asyncio.Task[None]:
 
 
 async def test_what_takes_too_long_ends_in_a_timeout_and_the_task_goes_on():
-    with pytest.raises(TimeoutError), RequestDeadline(0.0, running()):
+    with pytest.raises(TimeoutError), Deadlines(0.0).of(running()):
         await asyncio.Event().wait()
 
     assert await asyncio.sleep(0, "still running") == "still running"
 
 
 async def test_what_is_in_time_is_not_disturbed():
-    with RequestDeadline(60.0, running()):
+    with Deadlines(60.0).of(running()):
         result = await asyncio.sleep(0, "done")
 
     assert result == "done"
@@ -31,7 +31,7 @@ async def test_what_is_in_time_is_not_disturbed():
 
 async def test_a_cancellation_from_elsewhere_stays_a_cancellation():
     async def wait() -> None:
-        with RequestDeadline(60.0, running()):
+        with Deadlines(60.0).of(running()):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(wait())
