@@ -87,9 +87,13 @@ def _oauth_paths() -> Json:
             "grant_type": {"const": "client_credentials"},
             "client_assertion_type": {"const": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
             "client_assertion": jwt,
-            "client_id": {"type": "string", "minLength": 1, "maxLength": 63},
+            "client_id": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{2,62}$", "maxLength": 63},
             "scope": {"type": "string", "const": "verifications"},
         },
+        # Others are ignored (RFC 6749 section 3.2), but nothing may appear twice or hold NUL.
+        "additionalProperties": {"type": "string", "pattern": "^[^\\u0000]*$", "maxLength": 256},
+        "propertyNames": {"pattern": "^[^\\u0000]*$"},
+        "maxProperties": 32,
     }
     errors = refusals("401", "413", "415", schema="OAuthErrorAnswer", media_type=JSON_TYPE)
     errors["405"] = refusals()["405"]

@@ -1,7 +1,8 @@
 """The running server keeps every promise of its own OpenAPI document, also towards requests made to break it.
 
 Requests are made by schemathesis from ``/v1/openapi.json``: the examples, every boundary of every schema, and random ones, good and bad.
-The proof of possession is left to us: each request gets a fresh one, so that what is wrong with it is never the proof (tables C and D).
+What no schema can describe is left to us: each request gets a fresh proof of possession, so that what is wrong with it is never the
+proof (tables C and D), a good token request a real assertion, and a good question a code with the right check character.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import schemathesis
 from hypothesis import strategies
 from schemathesis import hooks
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.engine import events, from_schema
 
 from gateway.base.clock import SystemClock
@@ -29,9 +31,17 @@ from tests.fakes.gateway import Gateway, PartnerClient, running_gateway
 
 KEY = re.compile(r"[!#-~]([ -~]{0,253}[!-~])?")
 PROTECTED = "/v1/verifications"
+TOKEN = "/oauth2/token"
 PROOF = {"$ref": "#/components/parameters/DPoP"}
 PURPOSES = frozenset({"onboarding", "periodic_review", "risk", "complaint"})
 CODES = [make_uscc(ENTERPRISE, f"{number:08d}") for number in range(1, 25)]
+AS_TYPED = [
+    *CODES,
+    f" {CODES[0]}",
+    f"{CODES[1]}\u3000",
+    CODES[2].lower(),
+    CODES[3].translate({48 + n: 0xFF10 + n for n in range(10)}),
+]
 CONFIG = {
     "seed": 20261122,
     "generation": {
@@ -64,13 +74,26 @@ def make_auth(client: PartnerClient) -> type:
     return Token
 
 
+def is_good(case: Any, location: ParameterLocation) -> bool:
+    """Whether this part of a request was made to be accepted."""
+    component = case.meta.components.get(location) if case.meta is not None else None
+    return component is None or component.mode.is_positive
+
+
 @contextmanager
 def proving(client: PartnerClient) -> Iterator[None]:
-    """Give every request a proof, and a good idempotency key a fresh value, since examples repeat it with other bodies."""
+    """Give every request a proof, a good token request its assertion, and a good idempotency key a fresh value.
+
+    The last because examples repeat a key with other bodies.
+    """
 
     def before_call(_context, case, _kwargs):
         if KEY.fullmatch(str(case.headers.get("Idempotency-Key", ""))):
             case.headers["Idempotency-Key"] = secrets.token_urlsafe(16)
+        if case.operation.path == TOKEN and isinstance(case.body, dict) and is_good(case, ParameterLocation.BODY):
+            case.body |= {"client_assertion": client.assertion()}
+            if "client_id" in case.body:
+                case.body["client_id"] = client.client_id
         case.headers["DPoP"] = make_proof(
             client.proof_key,
             method=case.method.upper(),
@@ -89,7 +112,7 @@ def proving(client: PartnerClient) -> Iterator[None]:
 
 def load(document: dict[str, Any], client: PartnerClient) -> Any:
     """The document as served, but for the parameter that we fill in ourselves and what no schema can say: check characters."""
-    document["components"]["schemas"]["AskedSubject"]["properties"]["uscc"] = {"enum": CODES}
+    document["components"]["schemas"]["AskedSubject"]["properties"]["uscc"] = {"enum": AS_TYPED}
     schemathesis.openapi.format("party-name", strategies.from_regex(r"[一-龥A-Za-z（）]{1,40}", fullmatch=True))
     for operations in document["paths"].values():
         for operation in operations.values():
@@ -138,3 +161,5 @@ async def test_the_server_keeps_the_promises_of_its_document(gateway):
     # The good requests were really answered, and the bad ones reached validation.
     assert answers["POST /v1/verifications", 200] > 20
     assert answers["POST /v1/verifications", 422] > 20
+    assert answers["POST /oauth2/token", 200] > 20
+    assert answers["POST /oauth2/token", 400] + answers["POST /oauth2/token", 401] > 10

@@ -480,13 +480,11 @@ def listening_socket() -> socket.socket:
 
 
 @asynccontextmanager
-async def running(
-    world: World | None = None, limits: HttpLimits | None = None, *, on_loopback: bool = False
-) -> AsyncIterator[Loopback]:
-    """Run a gateway of fakes on a free port; ``on_loopback``: as the issuer of its own plain address, like the demo."""
+async def running(world: World | None = None, limits: HttpLimits | None = None) -> AsyncIterator[Loopback]:
+    """Run a gateway of fakes on a free port."""
     sock = listening_socket()
     port = sock.getsockname()[1]
-    world = world or World(issuer=f"http://127.0.0.1:{port}" if on_loopback else ISSUER)
+    world = world or World()
     server = await start_server(world.front(), sock, limits or HttpLimits())
     loopback = Loopback(world, server, port)
     try:
