@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hmac
 from binascii import b2a_base64
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final, Literal, NamedTuple
 
@@ -162,8 +161,7 @@ def opens(commitment: str, key: bytes, value: bytes) -> bool:
     return hmac.compare_digest(commit(key, value).encode(), commitment.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class BlindIndex:
+class BlindIndex(msgspec.Struct, frozen=True):
     """The searchable pseudonym of a subject in one epoch. ``digest`` is 16 bytes."""
 
     epoch: int

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-import msgspec
-
 from gateway.audit.entry import SALT_BYTES, Committed, LeafError, LeafFields, decode_leaf, open_key, opens
 from gateway.audit.merkle import leaf_hash
 from gateway.audit.note import NoteError
@@ -26,7 +24,7 @@ from gateway.audit.policy import Policy, QuorumError, VerifiedCheckpoint
 from gateway.audit.proofs import ProofError, verify_inclusion
 from gateway.audit.tlog_proof import TlogProofError, UnverifiedTlogProof, parse_tlog_proof
 from gateway.base.canonical import Json, JsonError, canonical_json, parse_json_object
-from gateway.base.codec import b64url, parse_b64, parse_b64url
+from gateway.base.codec import parse_b64, parse_b64url
 
 MAX_DOCUMENT_BYTES: Final = 1_048_576
 RECEIPT_MEMBER: Final = "receipt"
@@ -85,15 +83,6 @@ class VerifiedReceipt:
         return ReceiptStep.ANSWER_COMMITMENT in self.passed
 
 
-class _Wire(msgspec.Struct, frozen=True):
-    leaf: str
-    open: dict[str, str]
-    proof: str
-
-
-_ENCODER: Final = msgspec.json.Encoder()
-
-
 def opening_keys(fields: LeafFields, salt: bytes) -> dict[Committed, bytes]:
     """Return the keys that open every commitment a leaf holds, derived from its entry's salt."""
     held = {Committed.ANS: fields.ans_c, Committed.ARGS: fields.args_c, Committed.SUB: fields.sub_c}
@@ -101,9 +90,22 @@ def opening_keys(fields: LeafFields, salt: bytes) -> dict[Committed, bytes]:
 
 
 def build_receipt(leaf: bytes, keys: Mapping[Committed, bytes], proof: str) -> bytes:
-    """Return the ``receipt`` member as canonical JSON. HOT. ``keys`` are those the receiver may open the leaf with."""
-    opened = {name.value: b64url(keys[name]) for name in Committed if name in keys}
-    return _ENCODER.encode(_Wire(b2a_base64(leaf, newline=False).decode("ascii"), opened, proof))
+    """Return the ``receipt`` member as canonical JSON. HOT. ``keys`` are those the receiver may open the leaf with.
+
+    Put together by hand, at a third of an encoder's price: base64, member names and a proof hold nothing that JSON escapes but the ends
+    of lines (a test compares it with the encoder).
+    """
+    opened = ",".join([f'"{name.value}":"{_key_text(keys[name])}"' for name in Committed if name in keys])
+    lines = proof.replace("\n", "\\n")
+    text = b2a_base64(leaf, newline=False).decode("ascii")
+    return f'{{"leaf":"{text}","open":{{{opened}}},"proof":"{lines}"}}'.encode()
+
+
+def _key_text(key: bytes) -> str:
+    return b2a_base64(key, newline=False)[:-1].translate(_TO_URL).decode("ascii")  # 32 bytes: one padding character
+
+
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def verify_receipt(document: bytes, policy: Policy, *, expected: Expected | None = None) -> VerifiedReceipt:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass
+
+import msgspec
 
 from gateway.base.clock import utc_day
 
 
-@dataclass(frozen=True, slots=True)
-class OneTimeId:
+class OneTimeId(msgspec.Struct, frozen=True):
     """A claim on one use.
 
     ``day`` is the UTC day of a time *inside the signed proof*: the store keeps one partition a day, and a day taken from the

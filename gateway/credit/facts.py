@@ -5,14 +5,13 @@ For: the input of ``decide_answer``, read by the store in one consistent look. N
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from gateway.base.clock import Millis
 from gateway.credit.record import Record, Registration
 
 
-@dataclass(frozen=True, slots=True)
-class SourceState:
+class SourceState(msgspec.Struct, frozen=True):
     """Which version of which feed the facts rest on. ``as_of_ms``: the instant the feed says its facts were true."""
 
     feed: str
@@ -21,8 +20,7 @@ class SourceState:
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
-class SubjectFacts:
+class SubjectFacts(msgspec.Struct, frozen=True):
     """All facts about one code, and about the old registration number of the same firm.
 
     ``source`` is ``None`` when no feed was ever applied. ``quarantined`` counts the lines about this subject, under its code or
@@ -35,8 +33,7 @@ class SubjectFacts:
     quarantined: int
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(msgspec.Struct, frozen=True):
     """Registrations whose name begins like the name asked for, in a stable order; never more than asked for."""
 
     source: SourceState | None

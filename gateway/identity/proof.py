@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from gateway.base.canonical import Json
 from gateway.base.clock import Clock
@@ -34,8 +35,7 @@ _KEY_CACHE_ENTRIES: Final = 4096
 """Keys by header segment: a few kB each at the most, so at most some 10 MB."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnverifiedProof:
+class UnverifiedProof(msgspec.Struct, frozen=True, kw_only=True):
     """A proof that says the right things about this request, but whose signature nobody has checked yet."""
 
     key: PublicKey
@@ -47,8 +47,7 @@ class UnverifiedProof:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedProof:
+class VerifiedProof(msgspec.Struct, frozen=True, kw_only=True):
     """The sender holds the key ``jkt``, if the claim proves unused.
 
     ``nonce_fresh`` is false if the answer should carry a newer nonce in ``DPoP-Nonce``.

@@ -5,8 +5,9 @@ For: the value between the HTTP edge and the use case. Built only by a parser (`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from gateway.credit.identifiers import Uscc
 
@@ -27,8 +28,7 @@ class Relation(StrEnum):
     OTHER_PARTICIPANT = "other_participant"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One question about one subject. At least one of ``uscc`` and ``name`` is present.
 
     ``canonical_body`` is the RFC 8785 form of the request body: what the leaf commits to and what an idempotency key is bound to.

@@ -9,9 +9,10 @@ R4, R8 and rows C01, C31 to C34, D01 and D07 of the security design.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
+
+import msgspec
 
 from gateway.base.errors import ErrorKind, Fault, GatewayError
 from gateway.identity.authorization import parse_authorization
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from gateway.web.exchange import Exchange
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticated:
+class Authenticated(msgspec.Struct, frozen=True):
     """A sender whose token is good and who holds the token's key, before its body is read."""
 
     claims: VerifiedClaims

@@ -19,7 +19,7 @@ from gateway.audit.receipt import (
 )
 from gateway.audit.tlog_proof import render_batch_proofs, render_tlog_proof
 from gateway.base.canonical import canonical_json
-from gateway.base.codec import b64, parse_b64
+from gateway.base.codec import b64, b64url, parse_b64
 from gateway.base.crypto import Ed25519Signer
 from gateway.base.messages.receipt import DETAILS, POLICY_FAULTS, STEPS
 from gateway.base.secret import Secret
@@ -332,3 +332,16 @@ def test_keys_that_cannot_be_told_apart_make_no_policy():
 
     with pytest.raises(PolicyError, match="policy_ambiguous_keys"):
         parse_policy(render_policy(vkeys).encode())
+
+
+def test_a_receipt_put_together_by_hand_is_what_the_encoder_writes() -> None:
+    """The hot path writes the same bytes as the canonical encoder, for every set of keys and a signature line beyond ASCII."""
+    proof = "c2sp.org/tlog-proof@v1\nindex 7\nAAAA\n\naudit.example.cn/log1\n8\nBBBB\n\n— audit.example.cn/log1 CCCC\n"
+    keys = {name: bytes([number]) * 32 for number, name in enumerate(Committed, start=250)}
+
+    for count in range(len(keys) + 1):
+        chosen = dict(list(keys.items())[:count])
+        built = build_receipt(b'{"a":1}', chosen, proof)
+
+        opened = {name.value: b64url(key) for name, key in chosen.items()}
+        assert built == canonical_json({"leaf": b64(b'{"a":1}'), "open": opened, "proof": proof})
