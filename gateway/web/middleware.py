@@ -46,8 +46,8 @@ class AnyHost(Enum):
 class HttpMetrics(Protocol):
     """What the middleware counts. Called on the event loop; must not fail or block.
 
-    ``route`` is a template of ours or ``unmatched``, ``method`` one of the parser's fixed list, ``code`` an ``ErrorKind``: labels that a
-    stranger cannot invent.
+    ``route`` is a template of ours or ``unmatched``, ``method`` one of the parser's fixed list, ``code`` an ``ErrorKind`` or an
+    ``OAuthCode``: labels that a stranger cannot invent.
     """
 
     def request_started(self) -> None:

@@ -103,9 +103,10 @@ def status_of(kind: ErrorKind) -> int:  # noqa: C901, PLR0912 - one flat row for
 
 def is_retryable(kind: ErrorKind) -> bool:
     """Tell whether the same request, with the same Idempotency-Key, may succeed later without being changed."""
-    return status_of(kind) in {408, 409, 429, 500, 503} and kind is not ErrorKind.CONFLICT
+    return status_of(kind) in {408, 409, 500, 503} and kind is not ErrorKind.CONFLICT
 
 
+_ASK_AGAIN: Final = frozenset({ErrorKind.OVERLOADED, ErrorKind.STORE_UNAVAILABLE, ErrorKind.IDEMPOTENCY_IN_PROGRESS})
 _BLANK: Final = "req_00000000000000000000000000"
 _KNOWN_INSTANCES: Final = frozenset({"/v1/verifications"})
 """Paths that strangers choose are not kept."""
@@ -177,7 +178,7 @@ def _headers(refusal: GatewayError) -> tuple[tuple[str, str], ...]:
     challenge = render_challenge(kind, scope=needed if isinstance(needed, str) else None)
     if challenge is not None:
         return (("WWW-Authenticate", challenge),)
-    if refusal.retry_after_s is not None or status_of(kind) in {429, 503} or kind is ErrorKind.IDEMPOTENCY_IN_PROGRESS:
+    if refusal.retry_after_s is not None or kind in _ASK_AGAIN:
         return (("Retry-After", str(refusal.retry_after_s or DEFAULT_RETRY_S)),)
     return ()
 
