@@ -11,13 +11,13 @@ Who erases the salt makes the commitments noise; the leaf, and every proof over 
 from __future__ import annotations
 
 import hmac
-from binascii import b2a_base64
 from enum import StrEnum
 from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 
 from gateway.base.canonical import JsonError, parse_json_object
+from gateway.base.codec import b64url_32
 from gateway.base.crypto import derive_key, hmac_sha256
 from gateway.base.secret import Secret
 
@@ -136,7 +136,6 @@ class Sealed(NamedTuple):
 # ``derive_key(salt, COMMITMENT_LABEL + name)`` with its label put together once: six HMACs are most of what a leaf
 # costs.
 _OPEN_INFO: Final = {name: f"{COMMITMENT_LABEL}{name}".encode("ascii") + b"\x01" for name in Committed}
-_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def open_key(salt: bytes, name: Committed) -> bytes:
@@ -146,8 +145,7 @@ def open_key(salt: bytes, name: Committed) -> bytes:
 
 def commit(key: bytes, value: bytes) -> str:
     """Return the commitment to a value under its opening key: 43 characters of base64url."""
-    # 32 bytes end in exactly one padding character.
-    return b2a_base64(hmac.digest(key, value, "sha256"), newline=False)[:-1].translate(_TO_URL).decode("ascii")
+    return b64url_32(hmac.digest(key, value, "sha256"))
 
 
 def seal(salt: bytes, name: Committed, value: bytes) -> Sealed:

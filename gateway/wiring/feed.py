@@ -6,7 +6,6 @@ Not for: answering requests; a version that takes a minute to load must not make
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +22,8 @@ from gateway.postgres.pool import LOADER_SETTINGS, SERVER_AWAY, Pool, PoolSize, 
 from gateway.postgres.queries import Queries
 from gateway.postgres.replica_writer import PostgresReplicaWriter
 from gateway.wiring.metrics import Metrics, name_process
-from gateway.wiring.worker import PARTITION_DAYS, Lifeline
+from gateway.wiring.parts import make_partitions
+from gateway.wiring.worker import Lifeline
 from gateway.worker.feed import FeedLoop, Needs
 
 HOUSEKEEPING_S: Final = 3600.0
@@ -83,10 +83,9 @@ async def _keep_house(pool: Pool) -> None:
     clock = SystemClock()
     while True:
         now = clock.now_ms()
-        today = dt.datetime.fromtimestamp(now / 1000, dt.UTC).date()
         try:
             async with pool.acquire() as connection:
-                await connection.execute(queries["ensure_partitions"], today, PARTITION_DAYS)
+                await make_partitions(connection, queries, now)
                 await connection.execute(queries["forget_idempotency"], now - DAY_MS)
         except SERVER_AWAY as exc:
             # Partitions exist for a week ahead: the next hour will do.

@@ -13,6 +13,7 @@ from gateway.audit.checkpoint import CheckpointSigner
 from gateway.audit.committer import BatchSealer, Committer, CommitterMetrics, Pace
 from gateway.audit.note import NoteSigner
 from gateway.audit.sealing import CheckpointSealer
+from gateway.base.clock import Millis, utc_day
 from gateway.base.crypto import Ed25519Signer
 from gateway.base.host_keys import HostKeys
 from gateway.base.sealing import Sealer
@@ -20,10 +21,11 @@ from gateway.base.secret import Secret
 from gateway.base.settings import Settings
 from gateway.credit.catalogue import Catalogue, load_catalogue
 from gateway.postgres.log_store import PostgresLogStore
-from gateway.postgres.pool import COMMITTER_SETTINGS, Target, connect
+from gateway.postgres.pool import COMMITTER_SETTINGS, Connection, Target, connect
 from gateway.postgres.queries import Queries
 from gateway.verification.ledger import Names
 
+PARTITION_DAYS: Final = 7
 SEALING_KEY: Final = 1
 """The number of the first sealing key; a second one gets the next number."""
 BLIND_INDEX_EPOCH: Final = 1
@@ -77,6 +79,11 @@ async def running_committer(
             await writing  # a TaskGroup would wrap what the block itself raises
         finally:
             await store.close()
+
+
+async def make_partitions(connection: Connection, queries: Queries, now: Millis) -> None:
+    """Make sure that the log has partitions for the coming days: a missing one would abort a commit."""
+    await connection.execute(queries["ensure_partitions"], utc_day(now // 1000), PARTITION_DAYS)
 
 
 def read_catalogue() -> Catalogue:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import gc
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -19,6 +18,7 @@ from gateway.api.edge import Observers, accepted_hosts, partner_front
 from gateway.api.needs import Needs
 from gateway.audit.committer import Committer
 from gateway.audit.entry import BlindIndexer
+from gateway.audit.sealing import CheckpointSealer
 from gateway.base.clock import SystemClock
 from gateway.base.errors import GatewayError
 from gateway.base.host_keys import HostKeys, load_host_keys
@@ -49,13 +49,13 @@ from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.parts import (
     BLIND_INDEX_EPOCH,
     make_checkpoint_sealer,
+    make_partitions,
     make_sealer,
     names,
     read_catalogue,
     running_committer,
 )
 
-PARTITION_DAYS: Final = 7
 BODY_SHARE: Final = 0.8
 """Of a request's time, for its body: what is refused for a slow body must still have time to go on record."""
 GC_THRESHOLDS: Final = (20_000, 20, 50)
@@ -108,11 +108,14 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
     try:
         queries = Queries.load()
         await _check(pool, queries, settings)
-        sealer = make_checkpoint_sealer(settings, keys)
-        async with running_committer(settings, settings.database_dsn, sealer, metrics, process=process) as committer:
+        # One signer for receipts, readings and the log's face: what it signed once it must remember for all of them.
+        checkpoints = make_checkpoint_sealer(settings, keys)
+        async with running_committer(
+            settings, settings.database_dsn, checkpoints, metrics, process=process
+        ) as committer:
             replica = PostgresReplica(pool, queries, feed=settings.feed_name)
             reader = PostgresLogReader(pool, queries, log_id=settings.log_id)
-            needs = _needs(settings, keys, _Stores(pool, queries, replica, reader, committer), metrics)
+            needs = _needs(settings, keys, _Stores(pool, queries, replica, reader, committer, checkpoints), metrics)
             policy = FrontPolicy(
                 hosts=accepted_hosts(settings.issuer),
                 deadline_s=settings.request_timeout_ms / 1000,
@@ -169,6 +172,7 @@ class _Stores:
     replica: PostgresReplica
     reader: PostgresLogReader
     committer: Committer
+    checkpoints: CheckpointSealer
 
 
 def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics) -> Needs:
@@ -177,10 +181,9 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
     issuer = settings.issuer
     signing = SigningKey(keys.token_signing)
     sealer = make_sealer(keys)
-    checkpoints = make_checkpoint_sealer(settings, keys)
     host = names(settings)
     ledger = Ledger(stores.committer, sealer, BlindIndexer(keys.blind_index, BLIND_INDEX_EPOCH), host)
-    read_back = ReadBack(stores.reader, sealer, ledger, checkpoints)
+    read_back = ReadBack(stores.reader, sealer, ledger, stores.checkpoints)
     max_stale_ms = settings.max_stale_s * 1000
     knowledge = Knowledge(replica=stores.replica, catalogue=read_catalogue(), max_stale_ms=max_stale_ms)
     return Needs(
@@ -193,7 +196,7 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
         verify=Verify(knowledge, ledger, stores.reader, read_back, clock),
         read_back=read_back,
         ledger=ledger,
-        log=LogFace(stores.reader, checkpoints),
+        log=LogFace(stores.reader, stores.checkpoints),
         grant_token=GrantToken(
             issuer=issuer,
             audience=issuer,
@@ -223,5 +226,4 @@ async def _check(pool: Pool, queries: Queries, settings: Settings) -> None:
     """Refuse a database that is not fit, and make sure that the coming days have their partitions."""
     async with pool.acquire() as connection:
         await check_database(connection, production=settings.production)
-        today = dt.datetime.fromtimestamp(SystemClock().now_ms() / 1000, dt.UTC).date()
-        await connection.execute(queries["ensure_partitions"], today, PARTITION_DAYS)
+        await make_partitions(connection, queries, SystemClock().now_ms())
