@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SAMPLE_EVERY: Final = 997
 """One answer in 1,000 and a little more: a prime, so that samples do not fall on the same merchants again and again."""
 STALL_S: Final = 15.0
+_CLOSED: Final = "the server closed a connection"
 _LENGTH: Final = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: *(\d+)\r\n")
 
 
@@ -183,17 +184,23 @@ class Generator:
             return False
         line.asked, line.due = asked, due
         # A request is a few kilobytes and the connection is empty: the kernel takes it whole.
-        if line.sock.send(asked.wire) != len(asked.wire):
+        try:
+            taken = line.sock.send(asked.wire)
+        except (ConnectionResetError, BrokenPipeError):
+            raise LoadFailed(_CLOSED) from None
+        if taken != len(asked.wire):
             msg = "a request was taken in part"
             raise LoadFailed(msg)
         return True
 
     def _receive(self, line: _Line) -> bool:
         """Read what there is; tell whether the answer is complete, and count it."""
-        piece = line.sock.recv(65536)
+        try:
+            piece = line.sock.recv(65536)
+        except ConnectionResetError:  # closed with a request unread: the same thing, seen earlier
+            piece = b""
         if not piece:
-            msg = "the server closed a connection"
-            raise LoadFailed(msg)
+            raise LoadFailed(_CLOSED)
         answer = line.part + piece if line.part else piece
         if not line.needed:
             head_end = answer.find(b"\r\n\r\n")

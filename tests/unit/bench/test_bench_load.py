@@ -15,8 +15,8 @@ REFUSED = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"
 
 
 @contextlib.contextmanager
-def server_that_answers(*pieces, keep=True):
-    """Serve connections one after the other, each request with the same pieces, sent one at a time."""
+def server_of(answer):
+    """Accept connections on loopback and give each to ``answer`` in a thread of its own."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve():
@@ -24,6 +24,20 @@ def server_that_answers(*pieces, keep=True):
             while True:
                 connection, _ = listening.accept()
                 threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listening.getsockname()
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()
+
+
+@contextlib.contextmanager
+def server_that_answers(*pieces, keep=True):
+    """Serve connections one after the other, each request with the same pieces, sent one at a time."""
 
     def answer(connection):
         with connection, contextlib.suppress(OSError):
@@ -34,14 +48,18 @@ def server_that_answers(*pieces, keep=True):
                 if not keep:
                     return
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield listening.getsockname()
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        thread.join()
+    with server_of(answer) as address:
+        yield address
+
+
+def server_that_resets():
+    """Wait for each request to have arrived, and close without having read it."""
+
+    def close_unread(connection):
+        with connection:
+            connection.recv(1, socket.MSG_PEEK)
+
+    return server_of(close_unread)
 
 
 def requests(count):
@@ -89,6 +107,12 @@ def test_the_first_answer_and_then_one_in_so_many_is_kept():
 
 def test_a_closed_connection_fails_the_run():
     with server_that_answers(OK, keep=False) as address, pytest.raises(LoadFailed, match=re.escape("closed")):
+        run(address, 10)
+
+
+def test_a_reset_connection_fails_the_run_alike():
+    """A server that closes with a request unread sends a reset, not an end of stream."""
+    with server_that_resets() as address, pytest.raises(LoadFailed, match="closed"):
         run(address, 10)
 
 
