@@ -100,12 +100,12 @@ class Levels:
 
     async def possession(self, exchange: Exchange) -> Reply:
         """L2: token and proof of possession."""
-        self._needs.authenticate(exchange)
+        await self._needs.authenticate(exchange)
         return await self.echo(exchange)
 
     async def decided(self, exchange: Exchange) -> Reply:
         """L3: the answer as it would be logged, without a log."""
-        sender = self._needs.authenticate(exchange)
+        sender = await self._needs.authenticate(exchange)
         raw = await read_body(exchange, JSON_TYPE, self._needs.body_limits)
         call = sender.call(exchange, VERIFY, raw)
         require_scope(call.scopes, Scope.VERIFICATIONS)
@@ -132,7 +132,7 @@ class Unproven:
         self._verify: Final = verify
 
     async def __call__(self, exchange: Exchange) -> Reply:
-        sender = self._needs.authenticate(exchange)
+        sender = await self._needs.authenticate(exchange)
         raw = await read_body(exchange, JSON_TYPE, self._needs.body_limits)
         call = sender.call(exchange, VERIFY, raw)
         require_scope(call.scopes, Scope.VERIFICATIONS)

@@ -56,7 +56,7 @@ class PartnerRoutes:
         """
         needs = self._needs
         # 1
-        sender = needs.authenticate(exchange)
+        sender = await needs.authenticate(exchange)
         # 2
         try:
             raw = await read_body(exchange, JSON_TYPE, needs.body_limits)
@@ -100,7 +100,7 @@ class PartnerRoutes:
         return await self._read(exchange, READ_RECEIPT, receipt)
 
     async def _read(self, exchange: Exchange, operation: str, work: Callable[[Call, str], Awaitable[Reply]]) -> Reply:
-        sender: Authenticated = self._needs.authenticate(exchange)
+        sender: Authenticated = await self._needs.authenticate(exchange)
         call = sender.call(exchange, operation, b"")
         try:
             require_scope(call.scopes, Scope.VERIFICATIONS)

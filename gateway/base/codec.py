@@ -15,6 +15,10 @@ from typing import Final
 
 _URL: Final = re.compile(rb"[A-Za-z0-9_-]*")
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
+_PADDING: Final = (b"", b"", b"==", b"=")
+# A last group of two characters carries four surplus bits, one of three carries two, one of one character carries no byte at all.
+_LAST: Final = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})*")
 
 
@@ -30,17 +34,13 @@ def b64url_32(digest: bytes) -> str:
 
 
 def parse_b64url(text: str | bytes) -> bytes:
-    """Decode unpadded canonical base64url; raise ``ValueError`` for anything else."""
+    """Decode unpadded canonical base64url; raise ``ValueError`` for anything else. HOT: three times a proof."""
     raw = text.encode("ascii") if isinstance(text, str) else text
-    if _URL.fullmatch(raw) is None or len(raw) % 4 == 1:
-        msg = "not base64url"
-        raise ValueError(msg)
-    decoded = base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))  # noqa: TID251 - the one strict reader
-    # Only the last character can carry surplus bits, so only a partial last group needs the comparison.
-    if len(raw) % 4 and base64.urlsafe_b64encode(decoded).rstrip(b"=") != raw:
+    surplus = len(raw) % 4
+    if _URL.fullmatch(raw) is None or (surplus and raw[-1] not in _LAST[surplus]):
         msg = "not canonical base64url"
         raise ValueError(msg)
-    return decoded
+    return binascii.a2b_base64(raw.translate(_FROM_URL) + _PADDING[surplus])  # noqa: TID251 - the one strict reader
 
 
 def b64(raw: bytes) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 
@@ -53,6 +54,9 @@ class ErrorKind(StrEnum):
     STORE_UNAVAILABLE = "store_unavailable"
 
 
+_NO_FACTS: Final[Mapping[str, object]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One thing wrong with one field of an input. All faults of an input are reported at once.
@@ -87,9 +91,9 @@ class GatewayError(Exception):
         faults: Sequence[Fault] = (),
         retry_after_s: int | None = None,
     ) -> None:
-        super().__init__(kind.value if reason is None else f"{kind.value}: {reason}")
+        super().__init__(kind if reason is None else f"{kind}: {reason}")
         self.kind: Final = kind
-        self.reason: Final = reason or kind.value
-        self.facts: Final = dict(facts or {})
+        self.reason: Final = reason or str(kind)
+        self.facts: Final = _NO_FACTS if facts is None else facts
         self.faults: Final = tuple(faults)
         self.retry_after_s: Final = retry_after_s

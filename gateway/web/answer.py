@@ -8,7 +8,6 @@ Source: RFC 9110, RFC 9112; RFC 6797 (HSTS); CSP level 3; Fetch (nosniff).
 
 from __future__ import annotations
 
-import re
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 
     from gateway.base.clock import Millis
     from gateway.web.exchange import Reply
+    from gateway.web.outbox import Outbox
 
 HSTS_MAX_AGE_S: Final = 31_536_000
-_SAFE_VALUE: Final = re.compile(r"[\x20-\x7e]*", re.ASCII)
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\nDate: " for status in HTTPStatus}
 _NO_CONTENT: Final = frozenset({204, 304})
 
@@ -65,7 +64,9 @@ class AnswerWriter:
         if connection is not None:
             head += f"Connection: {connection}\r\n"
         for name, value in (*reply.headers, *extra):
-            if _SAFE_VALUE.fullmatch(value) is None:
+            if not (
+                value.isascii() and value.isprintable()
+            ):  # from space to tilde: no line ends, no control characters
                 msg = f"unsafe value for {name}"
                 raise ValueError(msg)
             head += f"{name}: {value}\r\n"
@@ -82,12 +83,13 @@ class WireAnswer:
     response builds header maps and cookies that nobody would read.
     """
 
-    __slots__ = ("_request", "keep_alive", "status", "wire")
+    __slots__ = ("_outbox", "_request", "keep_alive", "status", "wire")
 
-    def __init__(self, status: int, wire: bytes, *, keep_alive: bool) -> None:
+    def __init__(self, status: int, wire: bytes, outbox: Outbox, *, keep_alive: bool) -> None:
         self.status: Final = status
         self.wire: Final = wire
         self.keep_alive: Final = keep_alive
+        self._outbox: Final = outbox
         self._request: BaseRequest | None = None
 
     async def prepare(self, request: BaseRequest) -> None:
@@ -95,7 +97,10 @@ class WireAnswer:
         self._request = request
 
     async def write_eof(self) -> None:
-        """Write everything at once; wait while the client reads too slowly. ``ConnectionError`` if the client is gone."""
+        """Hand everything over at once; wait while the client reads too slowly. ``ConnectionError`` if the client is gone.
+
+        Of a client that reads too slowly at most one answer is kept beside what its connection holds already.
+        """
         request = self._request
         if request is None:
             return
@@ -103,6 +108,9 @@ class WireAnswer:
         if transport is None or transport.is_closing():
             msg = "the client is gone"
             raise ConnectionResetError(msg)
-        transport.write(self.wire)
+        if self.keep_alive and not transport.get_write_buffer_size():
+            self._outbox.put(transport, self.wire)
+            return
+        self._outbox.write_now(transport, self.wire)
         if transport.get_write_buffer_size():
             await request.writer.drain()

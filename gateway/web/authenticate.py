@@ -17,9 +17,10 @@ import msgspec
 from gateway.base.errors import ErrorKind, Fault, GatewayError
 from gateway.identity.authorization import parse_authorization
 from gateway.verification.call import Call
+from gateway.web.turn import Turn
 
 if TYPE_CHECKING:
-    from gateway.identity.proof import ProofVerifier, VerifiedProof
+    from gateway.identity.proof import ProofVerifier, UnverifiedProof, VerifiedProof
     from gateway.identity.token import TokenVerifier, VerifiedClaims
     from gateway.web.exchange import Exchange
 
@@ -57,12 +58,14 @@ class Authenticator:
     def __init__(self, tokens: TokenVerifier, proofs: ProofVerifier) -> None:
         self._tokens: Final = tokens
         self._proofs: Final = proofs
+        self._signatures: Final[Turn[UnverifiedProof, VerifiedProof]] = Turn(proofs.verify_signature)
 
-    def __call__(self, exchange: Exchange) -> Authenticated:
+    async def __call__(self, exchange: Exchange) -> Authenticated:
         """Return who asks, and note in the exchange which header fields the answer owes.
 
         1. No token in the target.  2. One token, under the scheme DPoP.  3. The token is ours and valid.
-        4. The sender holds its key, and signed this method and address.  5. A nonce that ages is replaced.
+        4. The proof names this method and address.  5. A nonce that ages is replaced.  6. The sender holds the token's key: its
+        signature is checked in a row with those of the other requests of this turn.
 
         Raises:
             GatewayError: ``UNAUTHENTICATED``, ``INVALID_REQUEST``, ``INVALID_TOKEN``, ``INVALID_DPOP_PROOF``, ``USE_DPOP_NONCE``.
@@ -78,14 +81,16 @@ class Authenticator:
         # 4
         values = request.headers.getall("DPoP", [])
         try:
-            proof = self._proofs.verify(values, method=request.method, path=exchange.path, token=claims)
+            unverified = self._proofs.parse(values, method=request.method, path=exchange.path, token=claims)
         except GatewayError as exc:
             if exc.kind is ErrorKind.USE_DPOP_NONCE:
                 self._hand_out_nonce(exchange)
             raise
         # 5
-        if not proof.nonce_fresh:
+        if not unverified.nonce_fresh:
             self._hand_out_nonce(exchange)
+        # 6
+        proof = await self._signatures.ask(unverified)
         exchange.partner_id = claims.partner_id
         return Authenticated(claims, proof, values[0])
 

@@ -20,6 +20,7 @@ from gateway.base.messages import Lang
 from gateway.web.answer import AnswerWriter, WireAnswer
 from gateway.web.deadline import Deadlines
 from gateway.web.exchange import Exchange, RenderRefusal, Reply
+from gateway.web.outbox import Outbox
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
@@ -110,6 +111,7 @@ class Front:
         self._writer: Final = writer
         self._problems: Final = problems
         self.activity: Final = activity
+        self.outbox: Final = Outbox()
         self._clock: Final = clock
         self._log: Final = log
         self._metrics: Final = metrics
@@ -150,7 +152,7 @@ class Front:
             reason=refusal.reason,
         )
         wire = self._writer.render(reply, request_id=request_id, now=now, connection="close")
-        return WireAnswer(reply.status, wire, keep_alive=False)
+        return WireAnswer(reply.status, wire, self.outbox, keep_alive=False)
 
     async def _reply(self, exchange: Exchange) -> Reply:
         """Run the guard and the handler; turn whatever goes wrong into the reply that says so.
@@ -174,9 +176,10 @@ class Front:
             return self._refuse(exchange, GatewayError(ErrorKind.INTERNAL), render)
 
     def _refuse(self, exchange: Exchange, refusal: GatewayError, render: RenderRefusal) -> Reply:
-        exchange.code = refusal.kind.value
+        code = str(refusal.kind)
+        exchange.code = code
         exchange.reason = refusal.reason
-        self._metrics.refused(refusal.kind.value)
+        self._metrics.refused(code)
         return render(exchange, refusal)
 
     def _guard(self, exchange: Exchange) -> None:
@@ -215,7 +218,7 @@ class Front:
             connection=connection,
             head_only=request.method == "HEAD",
         )
-        return WireAnswer(reply.status, wire, keep_alive=keep_alive)
+        return WireAnswer(reply.status, wire, self.outbox, keep_alive=keep_alive)
 
     def _write_line(self, exchange: Exchange, reply: Reply, seconds: float) -> None:
         """Write the one line of a request. Every field is listed here on purpose: nothing else about a request is logged."""

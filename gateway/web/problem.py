@@ -108,17 +108,18 @@ def is_retryable(kind: ErrorKind) -> bool:
 
 _ASK_AGAIN: Final = frozenset({ErrorKind.OVERLOADED, ErrorKind.STORE_UNAVAILABLE, ErrorKind.IDEMPOTENCY_IN_PROGRESS})
 _BLANK: Final = "req_00000000000000000000000000"
+_BLANK_BYTES: Final = _BLANK.encode("ascii")
 _KNOWN_INSTANCES: Final = frozenset({"/v1/verifications"})
 """Paths that strangers choose are not kept."""
+_MAX_MOULDS: Final = 512
+"""More than there are kinds, reasons of ours and languages together."""
 
 
 class ProblemRenderer:
     """Renders refusals for one issuer. Never raises: there is nobody left to catch it."""
 
     def __init__(self, issuer: str) -> None:
-        self._moulds: Final[
-            dict[tuple[ErrorKind, Lang, str], Reply]
-        ] = {}  # bounded: kinds x languages x known instances
+        self._moulds: Final[dict[tuple[ErrorKind, str | None, Lang, str], Reply]] = {}
         self._types: Final = {kind: f"{issuer}{DOCS_PATH}{kind.value}" for kind in ErrorKind}
 
     def __call__(self, exchange: Exchange, refusal: GatewayError) -> Reply:
@@ -129,24 +130,29 @@ class ProblemRenderer:
     def render(self, refusal: GatewayError, *, lang: Lang, instance: str, request_id: str) -> Reply:
         """Return the answer for a refusal in a language; ``instance`` is the path without its query.
 
-        HOT: junk must be cheap to refuse. A refusal without anything of its own is rendered once for its kind, language and
-        instance; after that only the request id is new.
+        HOT: junk must be cheap to refuse. A refusal without anything of its own but a reason is rendered once for its kind, reason,
+        language and instance; after that only the request id is new.
         """
-        plain = not refusal.faults and refusal.retry_after_s is None and not refusal.facts and not _told_reason(refusal)
-        if not plain or instance not in _KNOWN_INSTANCES:
-            return self._render(refusal, lang=lang, instance=instance, request_id=request_id)
-        key = (refusal.kind, lang, instance)
+        reason = _told_reason(refusal)
+        own = refusal.faults or refusal.facts or refusal.retry_after_s is not None
+        if own or instance not in _KNOWN_INSTANCES:
+            return self._render(refusal, reason, lang=lang, instance=instance, request_id=request_id)
+        key = (refusal.kind, reason, lang, instance)
         mould = self._moulds.get(key)
         if mould is None:
-            mould = self._moulds[key] = self._render(refusal, lang=lang, instance=instance, request_id=_BLANK)
+            mould = self._render(refusal, reason, lang=lang, instance=instance, request_id=_BLANK)
+            if len(self._moulds) < _MAX_MOULDS:
+                self._moulds[key] = mould
         return Reply(
             status=mould.status,
-            body=mould.body.replace(_BLANK.encode(), request_id.encode()),
+            body=mould.body.replace(_BLANK_BYTES, request_id.encode("ascii")),
             content_type=PROBLEM_TYPE,
             headers=mould.headers,
         )
 
-    def _render(self, refusal: GatewayError, *, lang: Lang, instance: str, request_id: str) -> Reply:
+    def _render(
+        self, refusal: GatewayError, reason: str | None, *, lang: Lang, instance: str, request_id: str
+    ) -> Reply:
         kind = refusal.kind
         text = PROBLEMS[kind]
         faults = refusal.faults[:MAX_FAULTS]
@@ -162,7 +168,7 @@ class ProblemRenderer:
             retryable=is_retryable(kind),
             docs=DOCS_PATH + kind.value,
             errors=tuple(_field_problem(fault, lang) for fault in faults),
-            reason=_told_reason(refusal),
+            reason=reason,
         )
         return Reply(
             status=document.status,

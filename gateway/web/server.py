@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import socket
 
     from gateway.web.middleware import Front
+    from gateway.web.outbox import Outbox
 
 OLDEST_AIOHTTP: Final = (3, 14, 4)
 """Earlier parsers had request-smuggling faults."""
@@ -84,6 +85,11 @@ class Connection(web.RequestHandler):
         self._partial = False
         self._deaf = False
         self._gone: asyncio.Future[None] | None = None
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where answers are put."""
+        return self._front.outbox
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the first head."""
@@ -154,7 +160,7 @@ class Connection(web.RequestHandler):
             return
         if self._partial and self.transport is not None:
             answer = self._front.refuse_unparsed(GatewayError(ErrorKind.REQUEST_TIMEOUT, reason="slow_head"))
-            self.transport.write(answer.wire)
+            self.outbox.write_now(self.transport, answer.wire)
         self.force_close()
 
     def _fail_broken_body(self) -> None:
@@ -179,7 +185,7 @@ class _LingeringAnswer(WireAnswer):
     """An answer after which the client may still be sending."""
 
     def __init__(self, answer: WireAnswer, connection: Connection) -> None:
-        super().__init__(answer.status, answer.wire, keep_alive=False)
+        super().__init__(answer.status, answer.wire, connection.outbox, keep_alive=False)
         self._connection: Final = connection
 
     async def write_eof(self) -> None:

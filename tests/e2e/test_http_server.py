@@ -125,6 +125,31 @@ async def test_a_connection_is_kept_for_the_next_request_and_closed_when_asked()
         assert await client.rest() == b""
 
 
+async def test_answers_of_one_connection_keep_their_order_when_the_last_one_closes_it():
+    """The first leaves at the end of its turn, the last at once."""
+    async with running() as gateway:
+        client = await gateway.connect()
+        kept, last = request_bytes("GET", STATUS), request_bytes("GET", "/nowhere", [("Connection", "close")])
+
+        await client.send(kept + kept + last)
+
+        assert [(await client.receive()).status for _ in range(3)] == [200, 200, 404]
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_asks_without_waiting_gets_every_answer():
+    async with running() as gateway:
+        client = await gateway.connect()
+        asked = 4000
+
+        sending = asyncio.create_task(client.send(request_bytes("GET", STATUS) * asked))
+        answers = [await client.receive() for _ in range(asked)]
+        await sending
+
+        assert {answer.status for answer in answers} == {200}
+        assert len({answer.header("Request-Id") for answer in answers}) == asked
+
+
 async def test_http_1_0_with_keep_alive_is_understood():
     async with running() as gateway:
         client = await gateway.connect()

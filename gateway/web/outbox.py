@@ -1,0 +1,39 @@
+"""Answers of one turn of the event loop leave together. HOT.
+
+For: waking whoever reads them once instead of once for each answer. A sender that computes between two sends lets the reader fall
+asleep in between and pays for every wake-up (measured on a virtual machine: 9 of 53 microseconds of a small answer, 23 of 82 of a refusal).
+Not for: answers after which the connection is closed; those are written at once, after what waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+
+class Outbox:
+    """What is to be written at the end of this turn, in order. Owner: one event loop."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        # Not empty exactly while `flush` is scheduled. At most one answer for each request in flight.
+        self._waiting: Final[list[tuple[asyncio.Transport, bytes]]] = []
+
+    def put(self, transport: asyncio.Transport, wire: bytes) -> None:
+        """Write soon: once everything that is ready now has run."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append((transport, wire))
+
+    def write_now(self, transport: asyncio.Transport, wire: bytes) -> None:
+        """Write at once, but not before what was put earlier: the connection may be the same."""
+        self.flush()
+        transport.write(wire)
+
+    def flush(self) -> None:
+        """Write what waits; a connection that has closed meanwhile is left out."""
+        for transport, wire in self._waiting:
+            if not transport.is_closing():
+                transport.write(wire)
+        self._waiting.clear()
