@@ -31,8 +31,9 @@ from gateway.identity.token import VerifiedClaims
 
 MAX_PROOF_AGE_S: Final = 300
 """Oldest ``iat`` we accept, with a nonce too: the day in ``iat`` chooses the partition that remembers the proof."""
-_KEY_CACHE_ENTRIES: Final = 4096
+_PROVEN_KEYS: Final = 4096
 """Keys by header segment: a few kB each at the most, so at most some 10 MB."""
+_BOUND_KEYS: Final = 256
 
 
 class UnverifiedProof(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,13 +64,16 @@ class VerifiedProof(msgspec.Struct, frozen=True, kw_only=True):
 class ProofVerifier:
     """Verifies proofs for addresses under one public origin. ``nonces`` None: no nonce is asked for."""
 
-    __slots__ = ("_addresses", "_clock", "_keys", "_nonces")
+    __slots__ = ("_addresses", "_bound", "_clock", "_nonces", "_proven")
 
     def __init__(self, origin: str, nonces: NonceIssuer | None, clock: Clock) -> None:
         self._addresses: Final = AddressMatcher(origin)
         self._nonces: Final = nonces
         self._clock: Final = clock
-        self._keys: Final = LruCache[PublicKey](_KEY_CACHE_ENTRIES)
+        # Parsed keys, from the text of the header. A key takes room once it has signed; one that a token of ours is bound to has a
+        # small room of its own before that, where those who hold a token but not its key only push each other out.
+        self._proven: Final = LruCache[PublicKey](_PROVEN_KEYS)
+        self._bound: Final = LruCache[PublicKey](_BOUND_KEYS)
 
     def fresh_nonce(self) -> str | None:
         """Return the value for ``DPoP-Nonce`` now, or None if nonces are off."""
@@ -94,7 +98,9 @@ class ProofVerifier:
         try:
             # 2
             protected, payload, signature = split_compact(text)
-            key = self._keys.get(protected) or _parse_key(protected)
+            key = self._proven.get(protected) or self._bound.get(protected)
+            is_known = key is not None
+            key = key or _parse_key(protected)
             claims = parse_object(payload)
             jti = require_jti(claims)
             # 3
@@ -102,6 +108,8 @@ class ProofVerifier:
             # 4
             if token is not None:
                 _check_binding(claims, key, token)
+                if not is_known:
+                    self._bound.put(protected, key)
             # 5
             iat = _check_times(claims, self._clock.now_ms() // 1000)
             # 6
@@ -125,7 +133,7 @@ class ProofVerifier:
             key.verify(unverified.signature, unverified.signing_input)
         except BadSignature as exc:
             raise _invalid("signature") from exc
-        self._keys.put(unverified.protected, key)  # only a key that has signed takes room in the cache
+        self._proven.put(unverified.protected, key)
         claim = one_time_id(kind="dpop", holder=key.thumbprint, jti=unverified.jti, signed_time_s=unverified.iat)
         return VerifiedProof(
             jkt=key.thumbprint,

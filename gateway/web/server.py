@@ -107,6 +107,11 @@ class Connection(web.RequestHandler):
         self._front.activity.connection_ended()
         super().connection_lost(exc)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - the library's signature
+        """Go on where reading was paused. HOT: the library asks twice a request, and would parse nothing each time."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def data_received(self, data: bytes) -> None:
         """Parse; while a head is incomplete the clock runs, however many bytes trickle in."""
         if self._deaf:

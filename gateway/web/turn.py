@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from gateway.base.errors import GatewayError
-
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
@@ -53,8 +51,8 @@ class Turn(Generic[Asked, Found]):
             return
         try:
             future.set_result(self._work(asked))
-        except GatewayError as exc:
-            # The traceback holds this frame, this frame the future, and that the error: without it, no circle (see Front._reply).
-            future.set_exception(exc.with_traceback(None))
-        except Exception as exc:  # noqa: BLE001 - a defect belongs to whom it hit, and the others still have their turn
+        except Exception as exc:  # noqa: BLE001 - what went wrong belongs to whom it hit, and the others still have their turn
             future.set_exception(exc)
+        finally:
+            # The traceback holds this frame, and the future the error: a frame without the future leaves no circle (see Front._reply).
+            del future
