@@ -127,12 +127,19 @@ class ProofVerifier:
             raise _invalid(exc.reason) from exc
 
     def verify_signature(self, unverified: UnverifiedProof) -> VerifiedProof:
-        """Check the signature of a parsed proof."""
+        """Check the signature of a parsed proof; raises ``GatewayError`` of kind ``INVALID_DPOP_PROOF``."""
+        proof = self.find_holder(unverified)
+        if proof is None:
+            raise refuse_signature()
+        return proof
+
+    def find_holder(self, unverified: UnverifiedProof) -> VerifiedProof | None:
+        """Check the signature of a parsed proof; None if it does not verify. For signatures in a row, where raising costs more."""
         key = unverified.key
         try:
             key.verify(unverified.signature, unverified.signing_input)
-        except BadSignature as exc:
-            raise _invalid("signature") from exc
+        except BadSignature:
+            return None
         self._proven.put(unverified.protected, key)
         claim = one_time_id(kind="dpop", holder=key.thumbprint, jti=unverified.jti, signed_time_s=unverified.iat)
         return VerifiedProof(
@@ -196,6 +203,11 @@ def _check_times(claims: Mapping[str, Json], now_s: int) -> int:
     if exp is not None and exp <= now_s:
         raise ClaimError("expired")
     return iat
+
+
+def refuse_signature() -> GatewayError:
+    """Return the refusal of a proof whose signature does not verify."""
+    return _invalid("signature")
 
 
 def _invalid(reason: str) -> GatewayError:

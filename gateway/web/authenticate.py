@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.base.errors import ErrorKind, Fault, GatewayError
 from gateway.identity.authorization import parse_authorization
+from gateway.identity.proof import refuse_signature
 from gateway.verification.call import Call
 from gateway.web.turn import Turn
 
@@ -58,7 +59,7 @@ class Authenticator:
     def __init__(self, tokens: TokenVerifier, proofs: ProofVerifier) -> None:
         self._tokens: Final = tokens
         self._proofs: Final = proofs
-        self._signatures: Final[Turn[UnverifiedProof, VerifiedProof]] = Turn(proofs.verify_signature)
+        self._signatures: Final[Turn[UnverifiedProof, VerifiedProof | None]] = Turn(proofs.find_holder)
 
     async def __call__(self, exchange: Exchange) -> Authenticated:
         """Return who asks, and note in the exchange which header fields the answer owes.
@@ -91,6 +92,8 @@ class Authenticator:
             self._hand_out_nonce(exchange)
         # 6
         proof = await self._signatures.ask(unverified)
+        if proof is None:
+            raise refuse_signature()
         exchange.partner_id = claims.partner_id
         return Authenticated(claims, proof, values[0])
 
