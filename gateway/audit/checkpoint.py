@@ -19,8 +19,8 @@ from gateway.base.errors import ErrorKind, GatewayError
 
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _MIN_LINES: Final = 3
-_REMEMBERED: Final = 4096
-"""Sizes of which a signer remembers the root it signed."""
+_REMEMBERED: Final = 1024
+"""Sizes of which a signer remembers the root it signed: those of some ten seconds of full load, at 400 bytes each."""
 
 
 class CheckpointError(NoteError):

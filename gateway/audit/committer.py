@@ -47,8 +47,6 @@ Outcome: TypeAlias = Committed | Refused
 MAX_BATCH: Final = 256
 """Beyond this a bigger batch gains little: the cost becomes linear in the entries."""
 RETRY_AFTER_S: Final = 1
-SETTLE_DEADLINE_S: Final = 8.0
-"""How long answers are held while the outcome of a COMMIT is unknown."""
 PAUSE_AFTER_FAILURE_S: Final = 0.05
 """Between two attempts on a store that fails: long enough not to spin, short against a restart."""
 
@@ -75,11 +73,16 @@ class CommitterMetrics(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How the committer gathers. ``linger_s`` is spent only when the last batch shows that requests come in company."""
+    """How the committer gathers, and how long it tries.
+
+    ``linger_s`` is spent only when the last batch shows that requests come in company. ``settle_s`` is how long answers are held while
+    the outcome of a COMMIT is unknown, or the store fails.
+    """
 
     queue_limit: int = 2048
     linger_s: float = 0.002
     company: int = 32
+    settle_s: float = 8.0
 
 
 @dataclass(slots=True)
@@ -150,7 +153,7 @@ class Committer:
 
     async def _commit_group(self, group: list[_Waiting]) -> None:
         """Commit one group, whatever it takes, and resolve every future in it."""
-        deadline = asyncio.get_running_loop().time() + SETTLE_DEADLINE_S
+        deadline = asyncio.get_running_loop().time() + self._pace.settle_s
         while group:
             try:
                 await self._attempt(group)
@@ -218,7 +221,7 @@ class Committer:
     async def _settled(self, batch: Batch) -> bool:
         """Find out whether a batch whose COMMIT got no answer is durable; raise ``CommitUnknown`` if that stays unknown."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + SETTLE_DEADLINE_S
+        deadline = loop.time() + self._pace.settle_s
         while True:
             try:
                 return await self._store.settle(batch.growth.after.size, batch.growth.root)

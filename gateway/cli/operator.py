@@ -57,8 +57,11 @@ class Operator(Protocol):
         """
         ...
 
-    async def feed_pull(self) -> TickOutcome:
-        """Look for a new version of the municipal feed once, now, and apply what is there; never raises for a bad feed."""
+    async def feed_pull(self, *, approve: int | None = None) -> TickOutcome:
+        """Look for a new version of the municipal feed once, now, and apply what is there; never raises for a bad feed.
+
+        ``approve`` names the one version whose mass deletion the operator has examined and wants; the approval is a leaf.
+        """
         ...
 
     async def feed_status(self) -> FeedStatus:

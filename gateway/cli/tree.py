@@ -55,7 +55,7 @@ COMMANDS: Final = (
     ),
     Command("keys init", "host_keys:init", ("keys init /etc/credit-gateway/keys",)),
     Command("log-policy", "host_keys:log_policy", ("log-policy > log-policy.txt",)),
-    Command("feed pull", "feed:pull", ("feed pull",)),
+    Command("feed pull", "feed:pull", ("feed pull", "feed pull --approve 118")),
     Command("feed status", "feed:status", ("feed status --json",)),
     Command("audit list", "audit:list_", ("audit list --limit 50",)),
     Command("audit get", "audit:get", ("audit get 73894 --json",)),

@@ -4,8 +4,8 @@ For: the token endpoint and every resource. HOT: with a warm cache the curve is 
 Not for: whether the proof was used before; the audit commit decides that by the claim of the result.
 Source: RFC 9449 sections 4.2, 4.3, 7.1, 8, 9 and 11. Statements D1 to D18, table C.
 
-Checks that cost nothing come first and the signature last, so that a flood of junk is cheap. ``parse`` and
-``verify_signature`` are apart because the token endpoint puts client authentication between them.
+Checks that cost nothing come first and the signature last, so that a flood of junk is cheap. Parsing and the signature are apart
+because the token endpoint puts client authentication between them, and resources check the signatures of many requests in a row.
 """
 
 from __future__ import annotations
@@ -79,17 +79,12 @@ class ProofVerifier:
         """Return the value for ``DPoP-Nonce`` now, or None if nonces are off."""
         return None if self._nonces is None else self._nonces.issue(self._clock.now_ms())
 
-    def verify(self, values: Sequence[str], *, method: str, path: str, token: VerifiedClaims | None) -> VerifiedProof:
-        """Verify the one ``DPoP`` header value of a request.
+    def parse(self, values: Sequence[str], *, method: str, path: str, token: VerifiedClaims | None) -> UnverifiedProof:
+        """Check everything but the signature of the one ``DPoP`` header value of a request.
 
         ``values`` are all values of that header as received, ``path`` the raw path of the request line without query,
         ``token`` the verified access token (None only at the token endpoint). Raises ``GatewayError`` of kind
         ``INVALID_DPOP_PROOF``, ``USE_DPOP_NONCE`` or, when another key than the token's signed, ``INVALID_TOKEN``.
-        """
-        return self.verify_signature(self.parse(values, method=method, path=path, token=token))
-
-    def parse(self, values: Sequence[str], *, method: str, path: str, token: VerifiedClaims | None) -> UnverifiedProof:
-        """Check everything but the signature; raises like ``verify``.
 
         1. exactly one value  2. form and header  3. method and address  4. binding to the token  5. times  6. nonce.
         """

@@ -32,10 +32,11 @@ class OperatorLedger:
         self._names: Final = names
         self._clock: Final = clock
 
-    async def act(self, kind: LeafKind, operation: str, said: bytes, rider: Rider) -> int:
+    async def act(self, kind: LeafKind, operation: str, said: bytes, rider: Rider | None) -> int:
         """Make a change and its leaf durable; return the index of the leaf.
 
-        ``said`` is the canonical JSON of what was done: committed to in the leaf, sealed beside it.
+        ``said`` is the canonical JSON of what was done: committed to in the leaf, sealed beside it. ``rider`` is None for an act that
+        changes nothing in the same database transaction, such as an approval.
 
         Raises:
             GatewayError: what the rider refuses with, or that the store is not available; then nothing was changed.

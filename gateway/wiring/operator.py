@@ -129,10 +129,13 @@ class Operator:
         index = await self.ledger.act(LeafKind.KEY, "key.revoke", said, rider)
         return rider.returned()[1], index
 
-    async def feed_pull(self) -> TickOutcome:
-        """Look for a new version once, now."""
+    async def feed_pull(self, *, approve: int | None = None) -> TickOutcome:
+        """Look for a new version once, now; an approval is on record before it has effect."""
+        if approve is not None:
+            said = canonical_json({"feed": self.settings.feed_name, "version": approve})
+            await self.ledger.act(LeafKind.FEED, "feed.approve", said, None)
         async with open_feed_loop(self.settings, self.metrics) as (loop, _pool):
-            return await loop.tick()
+            return await loop.tick(approve=approve)
 
     async def feed_status(self) -> FeedStatus:
         """Return which version is answered from and what happened lately."""

@@ -290,10 +290,10 @@ class Gateway:
             finally:
                 await server.drain(grace_s=0.0, finish_s=5.0)
 
-    async def pull_feed(self) -> Any:
+    async def pull_feed(self, *, approve: int | None = None) -> Any:
         """Let the feed loop look once."""
         async with open_operator(self.settings) as operator:
-            return await operator.feed_pull()
+            return await operator.feed_pull(approve=approve)
 
     async def publish(self, kind: VersionKind, lines: Iterable[Any]) -> None:
         """Publish a version and let the gateway apply it."""

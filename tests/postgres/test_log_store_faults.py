@@ -66,12 +66,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def committing(dsn: str) -> AsyncIterator[Bench]:
+async def committing(dsn: str, *, settle_s: float = 8.0) -> AsyncIterator[Bench]:
     target = Target(dsn=Secret(dsn.encode()), application_name="test log", settings=COMMITTER_SETTINGS)
     store = PostgresLogStore(lambda: connect(target), Queries.load("audit"), log_id=LOG_ID)
     failures = Failures()
     sealer = CheckpointSealer(make_signer())
-    committer = Committer(store, sealer, failures, writer="test/0", pace=Pace(linger_s=0.0))
+    committer = Committer(store, sealer, failures, writer="test/0", pace=Pace(linger_s=0.0, settle_s=settle_s))
     task = asyncio.create_task(committer.run())
     try:
         yield Bench(committer, failures)
@@ -183,7 +183,7 @@ async def test_a_server_that_stays_away_after_the_commit_means_no_answer(databas
     """COMMIT got lost in either form and the server is unreachable until the deadline: refused; one leaf too many at most."""
 
     async def lose(where: Database, fate: AtCommit) -> list[bytes]:
-        async with proxied(where) as proxy, committing(proxy.dsn(where)) as bench:
+        async with proxied(where) as proxy, committing(proxy.dsn(where), settle_s=1.0) as bench:
             proxy.commits, proxy.refuse_after_fault = [fate], True
             entries = [make_entry() for _ in range(2)]
             assert_unavailable(await bench.submit(*entries))
@@ -260,17 +260,16 @@ async def test_a_warning_on_commit_makes_its_outcome_unknown_until_a_commit_with
     await check_log(database)
 
 
-async def test_while_every_commit_warns_nothing_is_answered(
-    bench: Bench, admin: asyncpg.Connection, database: Database
-) -> None:
+async def test_while_every_commit_warns_nothing_is_answered(admin: asyncpg.Connection, database: Database) -> None:
     """No standby confirms anything: the rows are on one machine only, so the callers are refused; it heals by itself."""
     await admin.execute(WARN_AT_COMMIT.format(table="head", event="UPDATE"))
 
-    assert_unavailable(await bench.submit(make_entry(), make_entry()))
+    async with committing(database.dsn_of("gateway_api"), settle_s=1.0) as bench:
+        assert_unavailable(await bench.submit(make_entry(), make_entry()))
 
-    await admin.execute("DROP TRIGGER warn_at_commit ON audit.head")
-    last = make_entry()
-    assert_proven([last], await bench.submit(last), await leaves(admin))
+        await admin.execute("DROP TRIGGER warn_at_commit ON audit.head")
+        last = make_entry()
+        assert_proven([last], await bench.submit(last), await leaves(admin))
     await check_log(database)
 
 

@@ -40,6 +40,7 @@ from tests.unit.identity.kit import (
     token_claims,
     token_header,
     token_proof,
+    verify_proof,
 )
 
 ANY_TEXT = st.text(st.characters(), max_size=200)  # surrogates too: that is how foreign bytes in headers arrive
@@ -93,7 +94,7 @@ def test_any_text_is_refused_as_a_token(text):
 
 @given(st.lists(LIKE_JWS, max_size=2), ANY_TEXT)
 def test_any_text_is_refused_as_a_proof(values, path):
-    refuses(lambda: make_verifier(make_nonces()).verify(values, method="POST", path=path, token=make_claims()))
+    refuses(lambda: verify_proof(make_verifier(make_nonces()), values, method="POST", path=path, token=make_claims()))
 
 
 @given(st.lists(ANY_TEXT, max_size=2))
@@ -120,7 +121,7 @@ def test_any_value_in_any_claim_of_a_proof_is_accepted_or_refused(name, value):
     claims = replaced(proof_claims(), name, value)
     value = sign(PROOF_KEY, proof_header(), claims)
 
-    kind = kind_of_refusal(lambda: make_verifier().verify([value], method="POST", path=PATH, token=None))
+    kind = kind_of_refusal(lambda: verify_proof(make_verifier(), [value], method="POST", path=PATH, token=None))
 
     assert kind in {None, *REFUSALS}
 
@@ -129,7 +130,7 @@ def test_any_value_in_any_claim_of_a_proof_is_accepted_or_refused(name, value):
 def test_any_value_in_any_header_member_of_a_proof_is_accepted_or_refused(name, value):
     header = replaced(proof_header(), name, value)
     with contextlib.suppress(GatewayError):
-        make_verifier().verify([sign(PROOF_KEY, header, proof_claims())], method="POST", path=PATH, token=None)
+        verify_proof(make_verifier(), [sign(PROOF_KEY, header, proof_claims())], method="POST", path=PATH, token=None)
 
 
 @given(st.sampled_from([*token_claims(), "nbf", "act"]), ANY_JSON, st.sampled_from([*token_header(), "jwk", "crit"]))

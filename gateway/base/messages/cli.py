@@ -70,6 +70,10 @@ WORDS: Final[dict[str, Sentence]] = {
         "版本 {version} 被拒绝:{reason}。仍以上一个正确版本答复。",
         "Version {version} was refused: {reason}. Answers still come from the last good one.",
     ),
+    "feed_approve": Sentence(
+        "若经市平台核实删除属实,请执行:credit-gateway feed pull --approve {version}",
+        "If the platform confirms that the deletions are right: credit-gateway feed pull --approve {version}",
+    ),
     "feed_unreachable": Sentence("无法连接市平台:{reason}。", "The municipal platform cannot be reached: {reason}."),
     "feed_busy": Sentence("同步进程正在应用新版本。", "The feed process is applying a version right now."),
     "feed_store_failed": Sentence("数据库未能完成:{reason}。", "The database did not complete it: {reason}."),

@@ -1,9 +1,15 @@
 """``feed pull | status``: what the answers rest on."""
 
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
 from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.open import operating
 from gateway.cli.shapes import feed_shape
 from gateway.cli.terminal import Exit
+from gateway.credit.feed_version import FeedReason
 from gateway.postgres.feed_status import FeedStatus
 from gateway.worker.feed import TickOutcome, TickResult
 
@@ -15,14 +21,27 @@ _EXITS = {
 }
 
 
-def pull(*, common: CommonOptions = None) -> int:
+MAX_VERSION = 1 << 53
+
+
+def pull(
+    *,
+    approve: Annotated[
+        int | None,
+        Parameter(
+            validator=Number(gte=1, lte=MAX_VERSION),
+            help="已核实并同意该版本的大量删除 · version whose mass deletion you have examined and want",
+        ),
+    ] = None,
+    common: CommonOptions = None,
+) -> int:
     """Look for a new version now, and apply what is there."""
     options = given(common)
     terminal = options.terminal()
 
     async def work() -> TickOutcome:
         async with operating(options.settings()) as operator:
-            return await operator.feed_pull()
+            return await operator.feed_pull(approve=approve)
 
     outcome = run(work())
     versions = ", ".join(map(str, outcome.applied))
@@ -44,6 +63,8 @@ def pull(*, common: CommonOptions = None) -> int:
             version=outcome.version if outcome.version is not None else "-",
             reason=outcome.reason or "-",
         )
+        if outcome.reason == FeedReason.MASS_DELETION.value:
+            terminal.tell("feed_approve", version=outcome.version or "-")
     return _EXITS.get(outcome.result, Exit.OK)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from gateway.identity.jwk import Algorithm
 from gateway.identity.nonce import NonceAudience, NonceIssuer
 from gateway.identity.partner import Client, KeyPurpose, KeyState, Partner, PartnerState, RegisteredKey
 from gateway.identity.ports import CredentialRevoked, Replayed, TokenIssue, TokenRefusal
-from gateway.identity.proof import ProofVerifier
+from gateway.identity.proof import ProofVerifier, VerifiedProof
 from gateway.identity.signing_key import SigningKey
 from gateway.identity.token import TokenIssuer, TokenVerifier, VerifiedClaims
 from gateway.identity.token_grant import GrantToken, TokenRequest
@@ -165,6 +166,13 @@ def make_nonces(audience: NonceAudience = NonceAudience.RESOURCES, secret: Secre
 
 def make_verifier(nonces: NonceIssuer | None = None, clock: FakeClock | None = None) -> ProofVerifier:
     return ProofVerifier(ORIGIN, nonces, clock or FakeClock())
+
+
+def verify_proof(
+    verifier: ProofVerifier, values: Sequence[str], *, method: str, path: str, token: VerifiedClaims | None
+) -> VerifiedProof:
+    """Verify a proof as the edges do: everything else first, the signature last."""
+    return verifier.verify_signature(verifier.parse(values, method=method, path=path, token=token))
 
 
 def make_issuer(key: SigningKey = SERVER_KEY, clock: FakeClock | None = None) -> TokenIssuer:

@@ -34,6 +34,7 @@ from tests.unit.identity.kit import (
     segment,
     sign,
     unb64url,
+    verify_proof,
     without,
 )
 
@@ -241,7 +242,7 @@ ACCEPTED = {
 
 def refusal_of(values, verifier=None, *, method="POST", path=PATH, token=TOKEN):
     with pytest.raises(GatewayError) as caught:
-        (verifier or make_verifier()).verify(values, method=method, path=path, token=token)
+        verify_proof(verifier or make_verifier(), values, method=method, path=path, token=token)
     return caught.value
 
 
@@ -251,12 +252,12 @@ def test_a_bad_proof_is_refused(values, reason, warm):
     """Also by a verifier that knows the key already, so that the cache lets nothing through."""
     verifier = make_verifier()
     if warm:
-        verifier.verify([proof(claims=rs_claims(jti="warming-up"))], method="POST", path=PATH, token=TOKEN)
+        verify_proof(verifier, [proof(claims=rs_claims(jti="warming-up"))], method="POST", path=PATH, token=TOKEN)
 
     refusal = refusal_of(values, verifier)
 
     assert (refusal.kind, refusal.reason) == (ErrorKind.INVALID_DPOP_PROOF, f"proof_{reason}")
-    assert verifier.verify([GOOD], method="POST", path=PATH, token=TOKEN).jti == JTI
+    assert verify_proof(verifier, [GOOD], method="POST", path=PATH, token=TOKEN).jti == JTI
 
 
 @pytest.mark.parametrize("value", ACCEPTED.values(), ids=ACCEPTED.keys())
@@ -264,8 +265,8 @@ def test_a_good_proof_is_accepted_twice_by_the_same_verifier(value):
     """Twice: cold and from the cache. That it is used once only is the commit's business."""
     verifier = make_verifier()
 
-    first = verifier.verify([value], method="POST", path=PATH, token=TOKEN)
-    second = verifier.verify([value], method="POST", path=PATH, token=TOKEN)
+    first = verify_proof(verifier, [value], method="POST", path=PATH, token=TOKEN)
+    second = verify_proof(verifier, [value], method="POST", path=PATH, token=TOKEN)
 
     assert first == second
     assert first.jkt == PROOF_KEY.public.thumbprint
@@ -273,15 +274,27 @@ def test_a_good_proof_is_accepted_twice_by_the_same_verifier(value):
 
 @pytest.mark.parametrize("key", [RSA_KEY, ED_KEY], ids=["PS256", "EdDSA"])
 def test_the_other_algorithms_are_accepted(key):
-    verified = make_verifier().verify([proof(key)], method="POST", path=PATH, token=make_claims(key))
+    verified = verify_proof(make_verifier(), [proof(key)], method="POST", path=PATH, token=make_claims(key))
 
     assert verified.jkt == key.public.thumbprint
+
+
+def test_a_signature_that_does_not_verify_is_no_holder_and_costs_the_holder_nothing():
+    """Also when the key is known from its token alone, and after many who held the token but not its key."""
+    verifier = make_verifier()
+    head, payload, signature = GOOD.split(".")
+    bad = f"{head}.{payload}.{signature[:40]}{'A' if signature[40] != 'A' else 'B'}{signature[41:]}"
+
+    for _ in range(3):
+        assert verifier.find_holder(verifier.parse([bad], method="POST", path=PATH, token=TOKEN)) is None
+
+    assert verify_proof(verifier, [GOOD], method="POST", path=PATH, token=TOKEN).jti == JTI
 
 
 def test_the_other_name_of_eddsa_is_accepted():
     value = proof(ED_KEY, header=proof_header(ED_KEY, alg="Ed25519"))
 
-    assert make_verifier().verify([value], method="POST", path=PATH, token=make_claims(ED_KEY)).jti == JTI
+    assert verify_proof(make_verifier(), [value], method="POST", path=PATH, token=make_claims(ED_KEY)).jti == JTI
 
 
 def test_c22_only_the_configured_origin_counts():
@@ -318,8 +331,8 @@ def test_c34_the_claim_does_not_depend_on_the_query():
     """A proof captured at one address with a query is the same one-time id at another."""
     verifier = make_verifier()
 
-    first = verifier.verify([with_claims(htu=HTU + "?x=1")], method="POST", path=PATH, token=TOKEN)
-    second = verifier.verify([with_claims(htu=HTU + "?x=2")], method="POST", path=PATH, token=TOKEN)
+    first = verify_proof(verifier, [with_claims(htu=HTU + "?x=1")], method="POST", path=PATH, token=TOKEN)
+    second = verify_proof(verifier, [with_claims(htu=HTU + "?x=2")], method="POST", path=PATH, token=TOKEN)
 
     assert first.claim == second.claim
 
@@ -329,10 +342,10 @@ def test_the_claim_is_of_the_key_and_of_the_day_in_the_proof():
     midnight_s = NOW_S - NOW_S % 86_400
     verifier = make_verifier(clock=FakeClock(Millis(midnight_s * 1000 + 5000)))
 
-    before = verifier.verify([with_claims(iat=midnight_s - 1)], method="POST", path=PATH, token=TOKEN)
-    after = verifier.verify([with_claims(iat=midnight_s)], method="POST", path=PATH, token=TOKEN)
-    other = verifier.verify(
-        [proof(ED_KEY, claims=rs_claims(iat=midnight_s))], method="POST", path=PATH, token=make_claims(ED_KEY)
+    before = verify_proof(verifier, [with_claims(iat=midnight_s - 1)], method="POST", path=PATH, token=TOKEN)
+    after = verify_proof(verifier, [with_claims(iat=midnight_s)], method="POST", path=PATH, token=TOKEN)
+    other = verify_proof(
+        verifier, [proof(ED_KEY, claims=rs_claims(iat=midnight_s))], method="POST", path=PATH, token=make_claims(ED_KEY)
     )
 
     assert (after.claim.day - before.claim.day).days == 1
@@ -343,7 +356,7 @@ def test_the_claim_is_of_the_key_and_of_the_day_in_the_proof():
 def test_at_the_token_endpoint_no_token_is_bound():
     value = sign(PROOF_KEY, proof_header(), proof_claims())
 
-    assert make_verifier().verify([value], method="POST", path=PATH, token=None).jti == JTI
+    assert verify_proof(make_verifier(), [value], method="POST", path=PATH, token=None).jti == JTI
 
 
 # nonces
@@ -384,9 +397,9 @@ def test_a_nonce_of_the_previous_minute_is_accepted_and_reported_as_aging():
     verifier = make_verifier(make_nonces(), clock)
     value = with_claims(nonce=verifier.fresh_nonce())
 
-    fresh = verifier.verify([value], method="POST", path=PATH, token=TOKEN)
+    fresh = verify_proof(verifier, [value], method="POST", path=PATH, token=TOKEN)
     clock.advance(61)
-    aging = verifier.verify([value], method="POST", path=PATH, token=TOKEN)
+    aging = verify_proof(verifier, [value], method="POST", path=PATH, token=TOKEN)
 
     assert (fresh.nonce_fresh, aging.nonce_fresh) == (True, False)
 
@@ -411,7 +424,7 @@ def test_the_proofs_printed_in_rfc_9449_verify(figure):
     if claims is not None:
         claims = type(claims)(**{**{name: getattr(claims, name) for name in claims.__slots__}, "jkt": RFC["jkt"]})
 
-    verified = verifier.verify([printed["proof"]], method=printed["method"], path=printed["path"], token=claims)
+    verified = verify_proof(verifier, [printed["proof"]], method=printed["method"], path=printed["path"], token=claims)
 
     assert (verified.jkt, verified.jti, verified.iat) == (RFC["jkt"], printed["jti"], printed["iat"])
 
