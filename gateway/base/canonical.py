@@ -46,7 +46,7 @@ def parse_json(raw: bytes, *, max_depth: int = MAX_DEPTH) -> Json:
             reason = "byte_order_mark"
             raise JsonError(reason)
         value: Json = _DECODER.decode(text)
-        if _SURROGATE_ESCAPE.search(raw):
+        if b"\\u" in raw and _SURROGATE_ESCAPE.search(raw):
             _ENCODER.encode(value)  # refuses a lone surrogate; a proper pair passes
     except JsonError:
         raise

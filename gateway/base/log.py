@@ -195,7 +195,7 @@ def _render(logger: WrappedLogger, name: str, event: EventDict) -> bytes:
     """Do what the other processors do, in one call, and encode. HOT: once a request."""
     if "exc_info" in event:
         event = _exception_places(logger, name, event)
-    if not event.keys() <= _OWN:
+    if not _OWN.issuperset(event):
         event = _allow(logger, name, event)
     event["level"] = "error" if name == "exception" else name
     event["at"] = rfc3339(_CLOCK.now_ms())

@@ -17,8 +17,7 @@ from typing import Final
 import msgspec
 
 from gateway.base.canonical import Json
-from gateway.base.clock import Clock
-from gateway.base.crypto import BadSignature
+from gateway.base.clock import Clock, Millis
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.onetime import OneTimeId, one_time_id
 from gateway.identity.claims import FUTURE_SKEW_S, ClaimError, find_instant, require_instant, require_jti
@@ -106,9 +105,10 @@ class ProofVerifier:
                 if not is_known:
                     self._bound.put(protected, key)
             # 5
-            iat = _check_times(claims, self._clock.now_ms() // 1000)
+            now = self._clock.now_ms()
+            iat = _check_times(claims, now // 1000)
             # 6
-            fresh = self._check_nonce(claims)
+            fresh = self._check_nonce(claims, now)
             return UnverifiedProof(
                 key=key,
                 jti=jti,
@@ -131,9 +131,7 @@ class ProofVerifier:
     def find_holder(self, unverified: UnverifiedProof) -> VerifiedProof | None:
         """Check the signature of a parsed proof; None if it does not verify. For signatures in a row, where raising costs more."""
         key = unverified.key
-        try:
-            key.verify(unverified.signature, unverified.signing_input)
-        except BadSignature:
+        if not key.verifies(unverified.signature, unverified.signing_input):
             return None
         self._proven.put(unverified.protected, key)
         claim = one_time_id(kind="dpop", holder=key.thumbprint, jti=unverified.jti, signed_time_s=unverified.iat)
@@ -152,10 +150,10 @@ class ProofVerifier:
         if not isinstance(htu, str) or not self._addresses.matches(htu, path):
             raise ClaimError("htu")
 
-    def _check_nonce(self, claims: Mapping[str, Json]) -> bool:
+    def _check_nonce(self, claims: Mapping[str, Json], now: Millis) -> bool:
         if self._nonces is None:
             return True
-        verdict = self._nonces.judge(claims.get("nonce"), self._clock.now_ms())
+        verdict = self._nonces.judge(claims.get("nonce"), now)
         if verdict is NonceVerdict.REFUSED:
             reason = "nonce_refused" if "nonce" in claims else "nonce_missing"
             raise GatewayError(ErrorKind.USE_DPOP_NONCE, reason=reason)

@@ -190,7 +190,7 @@ def _headers(refusal: GatewayError) -> tuple[tuple[str, str], ...]:
 
 
 def _told_reason(refusal: GatewayError) -> str | None:
-    if refusal.kind not in _TELL_REASON or refusal.reason == refusal.kind.value:
+    if refusal.kind not in _TELL_REASON or refusal.reason == refusal.kind:
         return None
     return refusal.reason if _MACHINE_WORD.fullmatch(refusal.reason) else None
 
