@@ -26,7 +26,7 @@ REFERENCE: Final = "A"
 _LEAVES: Final = "SELECT size FROM audit.head WHERE log_id = 1"
 _REFERENCE_ROWS: Final = "SELECT count(*) FROM reference_a.audit_row"
 _KEEPS_ROWS: Final = frozenset({"L4", "L5"})
-_USES_NO_PROOF: Final = frozenset({"B0", "L0", "L1", "L1c"})
+_USES_NO_PROOF: Final = frozenset({"B0", "B0V", "L0", "L1", "L1c"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gateway.audit.policy import Policy
 
 _PROOF: Final = re.compile(rb"\r\nDPoP: ([^\r]+)\r\n")
-_PROMISE_NOTHING: Final = frozenset({"B0", "L0", "L1", "L1c", "L2"})
+_PROMISE_NOTHING: Final = frozenset({"B0", "B0V", "L0", "L1", "L1c", "L2"})
 
 
 class Judge:

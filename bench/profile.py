@@ -141,7 +141,7 @@ def show(window: Window, shares: Shares, rows: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Profile the worker under load.")
-    parser.add_argument("level", nargs="?", default="L5", help="B0, L0, L1, L1c, L2, L3, L4, L5 or A")
+    parser.add_argument("level", nargs="?", default="L5", help="B0, B0V, L0, L1, L1c, L2, L3, L4, L5 or A")
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rows", type=int, default=30)

@@ -31,13 +31,14 @@ def render_ladder(rounds: Sequence[Round]) -> str:
     ]
     before = 0.0
     for name, per_core, wall, us in ladder_rows(rounds):
-        # What a level adds is told against the one below it; L1 verifies each time and L1c does not, so both stand on L0.
+        # What a level adds is told against the one below it; L1 verifies each time and L1c does not, so both
+        # stand on L0; B0V is no step of the ladder.
         adds = "" if name in {"A", *REFUSALS} else f"{us.median - before:+8.1f}"
         lines.append(
             f"{name:>14} {per_core.median:14,.0f} ({per_core.least:,.0f} … {per_core.greatest:,.0f})".ljust(47)
             + f" {wall.median:9,.0f} {us.median:8.1f} {adds:>8} {per_core.median / floor.median:7.2f}"
         )
-        if name != "L1":
+        if name not in {"B0V", "L1"}:
             before = us.median
     return "\n".join(lines)
 

@@ -1,6 +1,6 @@
 """The rounds of a run: which windows, in which order, and what is made of them.
 
-One round: B0, the ladder, the peer, L5 again, the refusals, B0. What both ends of a round measure (B0, L5) is averaged, so that a
+One round: B0, B0V, the ladder, the peer, L5 again, the refusals, B0. What both ends of a round measure (B0, L5) is averaged, so that a
 machine that slows down evenly favours nobody; if the two B0 differ too much, or a window has a fault, the round is void and another
 one is run in its place.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.window import Plan, Subject, Window
 
 LADDER: Final = ("L0", "L1", "L1c", "L2", "L3", "L4", "L5")
-LEVELS: Final = ("B0", *LADDER, REFERENCE)
+LEVELS: Final = ("B0", "B0V", *LADDER, REFERENCE)
 REFUSALS: Final = ("bad signature", "unknown key", "expired", "malformed")
 UNAUTHENTICATED: Final = 401
 EXPIRED_S: Final = -10

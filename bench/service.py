@@ -24,12 +24,14 @@ from bench import bare, machine, processes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LEVELS: Final = ("B0", "L0", "L1", "L1c", "L2", "L3", "L4", "L5")
+LEVELS: Final = ("B0", "B0V", "L0", "L1", "L1c", "L2", "L3", "L4", "L5")
 
 
-async def serve_bare(listening: socket.socket, stopping: asyncio.Event, ready: Callable[[], None]) -> None:
-    """Serve B0 until told to stop."""
-    runner = web.AppRunner(bare.bare_application(), access_log=None, handler_cancellation=False)
+async def serve_bare(
+    application: web.Application, listening: socket.socket, stopping: asyncio.Event, ready: Callable[[], None]
+) -> None:
+    """Serve B0 or B0V until told to stop."""
+    runner = web.AppRunner(application, access_log=None, handler_cancellation=False)
     await runner.setup()
     site = web.SockSite(runner, listening, backlog=1024)
     await site.start()
@@ -48,8 +50,9 @@ async def serve(level: str, variables: dict[str, str], log: Path) -> None:
         processes.announce(listening.getsockname()[1])
         _log_to_a_file(log)
 
-    if level == "B0":
-        await serve_bare(listening, stopping, ready)
+    bares = {"B0": bare.bare_application, "B0V": bare.verifying_application}
+    if level in bares:
+        await serve_bare(bares[level](), listening, stopping, ready)
         return
     from bench.ladder import serve_level  # noqa: PLC0415 - B0 must not carry the gateway's memory
 
