@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from gateway.credit.feed import FeedLine
 
 
+MAX_VERSION: Final = 2**53 - 1
+"""Exact in every JSON reader."""
+
+
 class VersionKind(StrEnum):
     """What the file of a version holds."""
 

@@ -33,10 +33,14 @@ MAX_PROOF_AGE_S: Final = 300
 _PROVEN_KEYS: Final = 4096
 """Keys by header segment: a few kB each at the most, so at most some 10 MB."""
 _BOUND_KEYS: Final = 256
+"""More than the tokens that are new at one moment."""
 
 
 class UnverifiedProof(msgspec.Struct, frozen=True, kw_only=True):
-    """A proof that says the right things about this request, but whose signature nobody has checked yet."""
+    """A proof that says the right things about this request, but whose signature nobody has checked yet.
+
+    ``nonce_fresh`` is false if the answer should carry a newer nonce in ``DPoP-Nonce``.
+    """
 
     key: PublicKey
     jti: str
@@ -48,16 +52,12 @@ class UnverifiedProof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerifiedProof(msgspec.Struct, frozen=True, kw_only=True):
-    """The sender holds the key ``jkt``, if the claim proves unused.
-
-    ``nonce_fresh`` is false if the answer should carry a newer nonce in ``DPoP-Nonce``.
-    """
+    """The sender holds the key ``jkt``, if the claim proves unused."""
 
     jkt: str
     jti: str
     iat: int
     claim: OneTimeId
-    nonce_fresh: bool
 
 
 class ProofVerifier:
@@ -140,7 +140,6 @@ class ProofVerifier:
             jti=unverified.jti,
             iat=unverified.iat,
             claim=claim,
-            nonce_fresh=unverified.nonce_fresh,
         )
 
     def _check_request(self, claims: Mapping[str, Json], method: str, path: str) -> None:

@@ -33,6 +33,7 @@ from gateway.base.clock import Millis, parse_rfc3339, rfc3339
 from gateway.base.codec import parse_hex
 from gateway.base.crypto import sha256
 from gateway.credit.feed_version import (
+    MAX_VERSION,
     Counts,
     FeedFile,
     FeedReason,
@@ -47,7 +48,7 @@ MAX_FILE_BYTES: Final = 4 * 1024**3
 MAX_UNCOMPRESSED_BYTES: Final = 32 * 1024**3
 """20 million subjects at about 1 kB, with room."""
 
-_Version = Annotated[int, Meta(ge=1, le=2**53 - 1)]  # exact in every JSON reader
+_Version = Annotated[int, Meta(ge=1, le=MAX_VERSION)]
 _Count = Annotated[int, Meta(ge=0, le=2**40)]
 _Digest = Annotated[str, Meta(min_length=64, max_length=64, pattern="^[0-9a-f]{64}$")]
 _Time = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]

@@ -64,9 +64,8 @@ class AnswerWriter:
         if connection is not None:
             head += f"Connection: {connection}\r\n"
         for name, value in (*reply.headers, *extra):
-            if not (
-                value.isascii() and value.isprintable()
-            ):  # from space to tilde: no line ends, no control characters
+            # From space to tilde: no line ends, no control characters.
+            if not (value.isascii() and value.isprintable()):
                 msg = f"unsafe value for {name}"
                 raise ValueError(msg)
             head += f"{name}: {value}\r\n"

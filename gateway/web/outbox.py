@@ -8,6 +8,7 @@ Not for: answers after which the connection is closed; those are written at once
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Final
 
 
@@ -17,8 +18,8 @@ class Outbox:
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        # Not empty exactly while `flush` is scheduled. At most one answer for each request in flight.
-        self._waiting: Final[list[tuple[asyncio.Transport, bytes]]] = []
+        # Not empty only while a flush is scheduled. At most one answer for each request in flight.
+        self._waiting: Final[deque[tuple[asyncio.Transport, bytes]]] = deque()
 
     def put(self, transport: asyncio.Transport, wire: bytes) -> None:
         """Write soon: once everything that is ready now has run."""
@@ -32,8 +33,12 @@ class Outbox:
         transport.write(wire)
 
     def flush(self) -> None:
-        """Write what waits; a connection that has closed meanwhile is left out."""
-        for transport, wire in self._waiting:
-            if not transport.is_closing():
-                transport.write(wire)
-        self._waiting.clear()
+        """Write what waits; a connection that has closed meanwhile is left out, and one that breaks takes no other with it."""
+        try:
+            while self._waiting:
+                transport, wire = self._waiting.popleft()
+                if not transport.is_closing():
+                    transport.write(wire)
+        finally:
+            if self._waiting:
+                asyncio.get_running_loop().call_soon(self.flush)

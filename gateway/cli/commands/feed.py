@@ -9,7 +9,7 @@ from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.open import operating
 from gateway.cli.shapes import feed_shape
 from gateway.cli.terminal import Exit
-from gateway.credit.feed_version import FeedReason
+from gateway.credit.feed_version import MAX_VERSION, FeedReason
 from gateway.postgres.feed_status import FeedStatus
 from gateway.worker.feed import TickOutcome, TickResult
 
@@ -19,9 +19,6 @@ _EXITS = {
     TickResult.STORE_FAILED: Exit.UNHEALTHY,
     TickResult.BUSY: Exit.CONFLICT,
 }
-
-
-MAX_VERSION = 1 << 53
 
 
 def pull(
@@ -45,6 +42,7 @@ def pull(
 
     outcome = run(work())
     versions = ", ".join(map(str, outcome.applied))
+    version = outcome.version if outcome.version is not None else "-"
     if terminal.json:
         terminal.document(
             {
@@ -60,11 +58,11 @@ def pull(
         terminal.tell(
             f"feed_{outcome.result.value}",
             versions=versions or "-",
-            version=outcome.version if outcome.version is not None else "-",
+            version=version,
             reason=outcome.reason or "-",
         )
         if outcome.reason == FeedReason.MASS_DELETION.value:
-            terminal.tell("feed_approve", version=outcome.version or "-")
+            terminal.tell("feed_approve", version=version)
     return _EXITS.get(outcome.result, Exit.OK)
 
 

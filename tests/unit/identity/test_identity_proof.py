@@ -397,11 +397,12 @@ def test_a_nonce_of_the_previous_minute_is_accepted_and_reported_as_aging():
     verifier = make_verifier(make_nonces(), clock)
     value = with_claims(nonce=verifier.fresh_nonce())
 
-    fresh = verify_proof(verifier, [value], method="POST", path=PATH, token=TOKEN)
+    fresh = verifier.parse([value], method="POST", path=PATH, token=TOKEN)
     clock.advance(61)
-    aging = verify_proof(verifier, [value], method="POST", path=PATH, token=TOKEN)
+    aging = verifier.parse([value], method="POST", path=PATH, token=TOKEN)
 
     assert (fresh.nonce_fresh, aging.nonce_fresh) == (True, False)
+    assert verifier.verify_signature(fresh) == verifier.verify_signature(aging)
 
 
 def test_d10_a_good_nonce_does_not_stretch_the_window_of_iat():

@@ -78,6 +78,28 @@ async def test_a_connection_that_has_closed_is_left_out():
     assert written == [b"kept"]
 
 
+class BrokenWire(Wire):
+    """A transport that finds out while it writes that it cannot."""
+
+    def write(self, data):
+        raise RuntimeError(data)
+
+
+async def test_a_connection_that_breaks_takes_no_other_answer_with_it():
+    written, errors = [], []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    outbox = Outbox()
+
+    for wire, text in ((BrokenWire(written), b"lost"), (Wire(written), b"kept")):
+        outbox.put(wire, text)
+    await asyncio.sleep(0)
+    outbox.put(Wire(written), b"next")
+    await asyncio.sleep(0)
+
+    assert written == [b"kept", b"next"]
+    assert [error.args for error in errors] == [(b"lost",)]
+
+
 async def answer(wire, *, keep_alive=True):
     """Answer a request on a connection, and tell how often its client was waited for."""
     waits = []
