@@ -30,7 +30,8 @@ LOG_SIGNING: Final = "log-signing.key"
 DPOP_NONCE: Final = "dpop-nonce.key"
 BLIND_INDEX: Final = "blind-index.key"
 SEALING: Final = "sealing.key"
-_HEX_FILES: Final = (LOG_SIGNING, DPOP_NONCE, BLIND_INDEX, SEALING)
+BATCH_MAC: Final = "batch-mac.key"
+_HEX_FILES: Final = (LOG_SIGNING, DPOP_NONCE, BLIND_INDEX, SEALING, BATCH_MAC)
 KEY_FILES: Final = (TOKEN_SIGNING, *_HEX_FILES)
 _KEY_BYTES: Final = 32
 _MAX_FILE_BYTES: Final = 8192
@@ -44,6 +45,7 @@ EXAMPLE_KEYS: Final = frozenset(
         "8d6a75258d585c6085247ca8dd8b5840a8f2aa4ce695479d6ba5bd3f4c117d26",
         "889bf52e25b618fccbd8c813169fa3edb435e6291ebb1d3bc75f3bc26f47d713",
         "8e801f75ead840bbc51e7bfc8ca7c04c4d2b8773dd536bc00f2691ba52ff127a",
+        "166e64f31f8274044da6f39d5cf73df022c467d52924cec859cafcf6b4d092bc",
     }
 )
 """SHA-256 of what makes each file of ``keys/example`` itself; a test compares them with the files."""
@@ -54,7 +56,7 @@ class HostKeys:
     """The keys of this host.
 
     ``token_signing`` signs access tokens (ES256); ``log_signing`` is the Ed25519 seed of this host's checkpoints. The
-    others are 32 random bytes, the same on all hosts: ``dpop_nonce``, ``blind_index`` and ``sealing``.
+    others are 32 random bytes, the same on all hosts: ``dpop_nonce``, ``blind_index``, ``sealing`` and ``batch_mac``.
     """
 
     token_signing: ec.EllipticCurvePrivateKey
@@ -62,6 +64,7 @@ class HostKeys:
     dpop_nonce: Secret
     blind_index: Secret
     sealing: Secret
+    batch_mac: Secret
 
 
 def load_host_keys(settings: Settings) -> HostKeys:
@@ -82,6 +85,7 @@ def load_host_keys(settings: Settings) -> HostKeys:
         dpop_nonce=Secret(seeds[DPOP_NONCE]),
         blind_index=Secret(seeds[BLIND_INDEX]),
         sealing=Secret(seeds[SEALING]),
+        batch_mac=Secret(seeds[BATCH_MAC]),
     )
 
 

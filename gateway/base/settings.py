@@ -30,6 +30,8 @@ PREFIX: Final = "GATEWAY_"
 CONFIG_VARIABLE: Final = "GATEWAY_CONFIG"
 _NOT_SETTINGS: Final = frozenset({CONFIG_VARIABLE, "GATEWAY_PROFILE", "GATEWAY_LANG"})
 _MAX_FILE_BYTES: Final = 1 << 20
+GUARD_FOLDER: Final = "guard"
+"""The guard's folder beside the keys, where nobody says otherwise."""
 EXIT_CONFIG: Final = 78
 """``EX_CONFIG`` of sysexits.h: the process does not start because of its configuration."""
 
@@ -110,6 +112,7 @@ class Settings:
     admin_bind: Address
     workers: int
     keys_dir: Path
+    guard_dir: Path
     log_id: int
     log_origin: str
     host_name: str
@@ -145,6 +148,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(name="admin_bind", parse=values.address, default="127.0.0.1:9090"),
     Option(name="workers", parse=values.integer(1, 64), default="2"),
     Option(name="keys_dir", parse=values.path, required=True),
+    Option(name="guard_dir", parse=values.path),
     Option(name="log_id", parse=values.integer(1, 32767), default="1"),
     Option(name="log_origin", parse=values.log_origin, required=True),
     Option(name="host_name", parse=values.host_name, default=values.machine_name()),
@@ -196,6 +200,7 @@ def load_settings(variables: Mapping[str, str], config_file: Path | None = None)
         raise SettingsError(tuple(faults))
     for name, other in _FALLBACKS.items():
         parsed.setdefault(name, parsed[other])
+    parsed.setdefault("guard_dir", parsed["keys_dir"] / GUARD_FOLDER)
     return Settings(**parsed, sources=sources)
 
 

@@ -36,10 +36,12 @@ BEGIN
     END LOOP;
 END $$;
 
-CREATE FUNCTION audit.enter(log smallint, days date[], digests bytea[], credentials text[], key_partners text[], key_ops text[], key_hashes bytea[], key_bodies bytea[], key_answers text[], key_times bigint[], key_claims bytea[], key_credentials text[]) RETURNS TABLE(size bigint, root bytea, frontier bytea, moment timestamp with time zone, claimed bytea[], live text[], reserved text[])
+CREATE FUNCTION audit.enter(log smallint, days date[], digests bytea[], credentials text[], key_partners text[], key_ops text[], key_hashes bytea[], key_bodies bytea[], key_answers text[], key_times bigint[], key_claims bytea[], key_credentials text[]) RETURNS TABLE(size bigint, root bytea, frontier bytea, moment timestamp with time zone, claimed bytea[], live text[], reserved text[], prev_size bigint, prev_root bytea, mac bytea)
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog'
     AS $$
+DECLARE
+    head_size bigint;
 BEGIN
     -- The moment of a batch is never before that of the previous one, whatever the clock does.
     SELECT h.size, h.root, h.frontier, greatest(clock_timestamp(), h.ts) INTO size, root, frontier, moment
@@ -49,6 +51,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
+    head_size := size;
 
     WITH taken AS (
         INSERT INTO audit.request (log_id, req_day, req_id)
@@ -74,12 +77,20 @@ BEGIN
                 created_ms = excluded.created_ms
             WHERE i.created_ms < excluded.created_ms - 86400000
         RETURNING i.verification_id
+    ), newest AS (
+        SELECT b.prev_size AS before_size, p.root AS before_root, b.mac AS batch_mac
+        FROM audit.batch AS b
+        LEFT JOIN audit.batch AS p ON p.log_id = b.log_id AND p.size = b.prev_size
+        WHERE b.log_id = log AND b.size = head_size
     )
     SELECT
         ARRAY(SELECT taken.req_id FROM taken),
         ARRAY(SELECT alive.thumbprint FROM alive),
-        ARRAY(SELECT kept.verification_id FROM kept)
-    INTO claimed, live, reserved;
+        ARRAY(SELECT kept.verification_id FROM kept),
+        (SELECT newest.before_size FROM newest),
+        (SELECT newest.before_root FROM newest),
+        (SELECT newest.batch_mac FROM newest)
+    INTO claimed, live, reserved, prev_size, prev_root, mac;
     RETURN NEXT;
 END $$;
 
@@ -107,7 +118,9 @@ CREATE TABLE audit.batch (
     root bytea NOT NULL,
     ts timestamp with time zone NOT NULL,
     writer text NOT NULL,
+    mac bytea,
     CONSTRAINT batch_check CHECK ((((prev_size IS NULL) AND (size = 0)) OR (prev_size < size))),
+    CONSTRAINT batch_mac_check CHECK ((octet_length(mac) = 32)),
     CONSTRAINT batch_root_check CHECK ((octet_length(root) = 32))
 );
 

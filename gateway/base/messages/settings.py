@@ -33,6 +33,11 @@ MEANINGS: Final[dict[str, Sentence]] = {
     "keys_dir": Sentence(
         "本机密钥目录,由 credit-gateway keys init 生成", "this host's key files, made by credit-gateway keys init"
     ),
+    "guard_dir": Sentence(
+        "守护目录:记录本机已签署的日志高度与已核对的数据摘要,须可写、不随数据库备份;缺省为密钥目录下的 guard",
+        "the guard's folder: what this host has signed, and digests of the feed; writable, never restored with the database; "
+        "guard in the keys' folder if absent",
+    ),
     "log_id": Sentence("审计日志编号", "number of the audit log"),
     "log_origin": Sentence(
         "审计日志名称,写入每个检查点,启用后不可更改,如 audit.example.cn/log1",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.base.host_keys import KEY_FILES
 from gateway.base.secret import Secret
 from gateway.cli.main import main
 from gateway.cli.terminal import Exit
@@ -39,7 +40,7 @@ def test_an_existing_key_is_never_overwritten(tmp_path: Path, capsys):
 
 def test_host_keys_are_made_once(tmp_path: Path, capsys):
     assert main(["keys", "init", str(tmp_path / "keys"), "--json"]) == Exit.OK
-    assert len(json.loads(capsys.readouterr().out)["made"]) == 5
+    assert len(json.loads(capsys.readouterr().out)["made"]) == len(KEY_FILES)
 
     assert main(["keys", "init", str(tmp_path / "keys"), "--json"]) == Exit.OK
     assert json.loads(capsys.readouterr().out)["made"] == []
