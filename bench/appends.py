@@ -31,7 +31,10 @@ from gateway.audit.ports import Committed, PendingEntry
 from gateway.base.host_keys import load_host_keys
 from gateway.base.onetime import one_time_id
 from gateway.base.settings import Settings, load_settings
-from gateway.wiring.parts import make_checkpoint_sealer, running_committer
+from gateway.postgres.log_reader import PostgresLogReader
+from gateway.postgres.pool import PoolSize, Target, open_pool
+from gateway.postgres.queries import Queries
+from gateway.wiring.log import guarded_log, running_committer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +131,7 @@ async def _execute(database: str, statements: str) -> None:
 
 async def _drive(settings: Settings, seconds: float) -> dict[str, float]:
     """Keep ``IN_FLIGHT`` entries in the committer for some seconds; count what was acknowledged."""
-    sealer = make_checkpoint_sealer(settings, load_host_keys(settings))
+    keys = load_host_keys(settings)
     deadline = time.perf_counter() + 1.0 + seconds
     opened = deadline - seconds
     counts = {"total": 0, "measured": 0}
@@ -143,12 +146,16 @@ async def _drive(settings: Settings, seconds: float) -> dict[str, float]:
             counts["total"] += 1
             counts["measured"] += opened <= time.perf_counter() < deadline
 
+    pool = await open_pool(Target(dsn=settings.database_dsn, application_name="bench-appends"), PoolSize(maximum=1))
+    reader = PostgresLogReader(pool, Queries.load(), log_id=settings.log_id)
     async with (
-        running_committer(settings, settings.database_dsn, sealer, Silent(), process="bench-appends") as committer,
+        guarded_log(settings, keys, reader) as guardian,
+        running_committer(settings, settings.database_dsn, guardian, Silent(), process="bench-appends") as committer,
         asyncio.TaskGroup() as group,
     ):
         for lane in range(IN_FLIGHT):
             group.create_task(submit_in_turn(lane, committer), name=f"lane-{lane}")
+    await pool.close()
     return {"total": counts["total"], "rate": counts["measured"] / seconds}
 
 

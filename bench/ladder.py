@@ -17,7 +17,7 @@ from gateway.api.edge import accepted_hosts
 from gateway.api.partner import VERIFY
 from gateway.api.wire import parse_question
 from gateway.audit.entry import BlindIndexer
-from gateway.audit.sealing import CheckpointSealer
+from gateway.audit.guardian import LogGuardian
 from gateway.base.canonical import canonical_json
 from gateway.base.clock import SystemClock
 from gateway.base.host_keys import load_host_keys
@@ -40,15 +40,13 @@ from gateway.web.middleware import Front, FrontPolicy
 from gateway.web.problem import ProblemRenderer
 from gateway.web.routes import RouteTable
 from gateway.web.server import HttpLimits, start_server
+from gateway.wiring.log import guarded_log, running_committer
 from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.parts import (
     BLIND_INDEX_EPOCH,
-    make_checkpoint_sealer,
-    make_checkpoint_signer,
     make_sealer,
     names,
     read_catalogue,
-    running_committer,
 )
 from gateway.wiring.worker import GC_THRESHOLDS, Worker, open_worker, run_worker
 
@@ -63,11 +61,12 @@ if TYPE_CHECKING:
 SLOT: Final = 0
 
 
-class NoProofs(CheckpointSealer):
-    """The committer's sealer of L4: the batch is durable, but nothing is signed and no proof is rendered."""
+class NoProofs(LogGuardian):
+    """The committer's guardian of L4: the batch is durable, but nothing is signed and no proof is rendered."""
 
-    def seal(self, batch: Batch) -> Sequence[str]:
+    async def prove(self, batch: Batch) -> Sequence[str]:
         """Return as many empty proofs as there are entries."""
+        await self.vouch_for_batch(batch)
         return [""] * len(batch.entries)
 
 
@@ -200,19 +199,14 @@ async def _handler(level: str, worker: Worker, settings: Settings, stack: contex
 async def _verify_without_proofs(worker: Worker, settings: Settings, stack: contextlib.AsyncExitStack) -> Verify:
     """Build the use case of L4 like that of the worker, on a committer that proves nothing."""
     keys = load_host_keys(settings)
+    guardian = await stack.enter_async_context(guarded_log(settings, keys, worker.log_reader, guardian=NoProofs))
     committer = await stack.enter_async_context(
-        running_committer(
-            settings,
-            settings.database_dsn,
-            NoProofs(make_checkpoint_signer(settings, keys)),
-            _metrics(worker),
-            process="bench-L4",
-        )
+        running_committer(settings, settings.database_dsn, guardian, _metrics(worker), process="bench-L4")
     )
     sealer = make_sealer(keys)
     ledger = Ledger(committer, sealer, BlindIndexer(keys.blind_index, BLIND_INDEX_EPOCH), names(settings))
     archive = worker.log_reader
-    read_back = ReadBack(archive, sealer, ledger, make_checkpoint_sealer(settings, keys))
+    read_back = ReadBack(archive, sealer, ledger, worker.guardian)
     knowledge = Knowledge(replica=worker.replica, catalogue=read_catalogue(), max_stale_ms=settings.max_stale_s * 1000)
     return Verify(knowledge, ledger, archive, read_back, SystemClock())
 

@@ -30,6 +30,15 @@ class TreePoint:
     root: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimedTree:
+    """A tree as rows claim it. ``before`` and ``mac`` are of the batch that ends there; None where none does, or none is stored."""
+
+    point: TreePoint
+    before: TreePoint | None = None
+    mac: bytes | None = None
+
+
 class BatchMac:
     """Makes and checks the MACs of one log's batches."""
 
@@ -44,8 +53,10 @@ class BatchMac:
         return hmac_sha256(self._key.reveal(), self._prefix + _encode(before) + _encode(after))
 
     def holds(self, mac: bytes | None, before: TreePoint, after: TreePoint) -> bool:
-        """Tell whether a stored MAC is that of the batch; a missing one never is."""
-        return mac is not None and hmac.compare_digest(mac, self.make(before, after))
+        """Tell whether a stored MAC is that of the batch; a missing one, or one of no tree, never is."""
+        if mac is None or len(before.root) != HASH_BYTES or len(after.root) != HASH_BYTES:
+            return False
+        return hmac.compare_digest(mac, self.make(before, after))
 
 
 def _encode(point: TreePoint) -> bytes:

@@ -8,19 +8,15 @@ Source: c2sp.org/tlog-checkpoint. We write no extension lines (no monitor can au
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.audit.merkle import EMPTY_ROOT, HASH_BYTES, MAX_SIZE
 from gateway.audit.note import NoteError, NoteSigner
 from gateway.base.codec import b64, parse_b64
-from gateway.base.errors import ErrorKind, GatewayError
 
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _MIN_LINES: Final = 3
-_REMEMBERED: Final = 1024
-"""Sizes of which a signer remembers the root it signed: those of some ten seconds of full load, at 400 bytes each."""
 
 
 class CheckpointError(NoteError):
@@ -66,16 +62,15 @@ def parse_checkpoint(text: bytes) -> Checkpoint:
 class CheckpointSigner:
     """Signs the checkpoints of one log as one gateway host: key name = origin, one key id a host.
 
-    Call it only for a root that is durable: what is signed can never be taken back.
+    It signs whatever it is given, and what is signed can never be taken back: ``gateway.audit.guardian`` alone calls it, with what this
+    host has proven.
     """
 
-    __slots__ = ("_origin", "_signed", "_signer")
+    __slots__ = ("_origin", "_signer")
 
     def __init__(self, signer: NoteSigner) -> None:
         self._signer: Final = signer
         self._origin: Final = signer.key.name
-        # Owned by the thread of the event loop. Size to root, oldest first.
-        self._signed: Final[OrderedDict[int, bytes]] = OrderedDict()
 
     @property
     def origin(self) -> str:
@@ -88,15 +83,5 @@ class CheckpointSigner:
         return str(self._signer.key)
 
     def sign(self, size: int, root: bytes) -> str:
-        """Return the signed checkpoint as note text.
-
-        Raises:
-            GatewayError: ``INTERNAL`` when this process has signed another root for the same size: the log has
-                forked, and a second signature would prove it against us. A last line of defence only; the store's
-                guard comes first.
-        """
-        if self._signed.setdefault(size, root) != root:
-            raise GatewayError(ErrorKind.INTERNAL, reason="log_forked", facts={"size": size})
-        if len(self._signed) > _REMEMBERED:
-            self._signed.popitem(last=False)
+        """Return the signed checkpoint as note text. Deterministic: the same tree, the same text."""
         return self._signer.sign(render_checkpoint(self._origin, size, root))

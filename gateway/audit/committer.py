@@ -5,12 +5,14 @@ right after each step:
 
 1. Take a batch from the queue. Leaf bytes and hashes exist already.     Died here: nothing logged, nothing answered.
 2. Lock the head row. All writers of all hosts queue behind it.          Died here: the server frees the lock.
+   The guardian decides whether this head may be extended at all: rows are claims.
 3. Admit: one-time ids are claimed (a replay anywhere in the cluster loses here), credentials are read (a revocation that
    committed before this lock is seen here), idempotency keys are reserved. What is refused leaves the batch.
 4. Grow the tree in memory from the frontier; read the hashes of a tile only when this batch completes it.
-5. Append entries, secrets, tiles, the batch row; move the head.         Died here: rolled back, the indexes are used again.
+5. Append entries, secrets, tiles, the batch row with its MAC; move the head. Died here: rolled back, the indexes are used again.
 6. COMMIT.                                                               Died here: a leaf without an answer; never the reverse.
-7. Sign the checkpoint and build the proofs; answers leave.              A root that could still roll back is never signed.
+7. The guardian compares the new root with what this host has signed, signs the checkpoint and builds the proofs; answers leave.
+                                                                         A root that could still roll back is never signed.
 8. COMMIT unknown: hold the answers, lock the head again and look. Present: go on with 7. Absent: run the batch again. Still
    unknown at the deadline: refuse the callers; a leaf too many is allowed, an answer too many is not.
 
@@ -23,9 +25,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
+from gateway.audit.batch_mac import TreePoint
+from gateway.audit.merkle import Growth, HashRange
 from gateway.audit.ports import (
     Admission,
     Batch,
@@ -40,6 +45,7 @@ from gateway.audit.ports import (
     Refused,
     StoreFailed,
 )
+from gateway.audit.readers import TileReader
 from gateway.base.errors import ErrorKind, GatewayError
 
 Outcome: TypeAlias = Committed | Refused
@@ -51,11 +57,27 @@ PAUSE_AFTER_FAILURE_S: Final = 0.05
 """Between two attempts on a store that fails: long enough not to spin, short against a restart."""
 
 
-class BatchSealer(Protocol):
-    """Signs the checkpoint of a committed batch and renders the proof of each of its leaves."""
+class BatchGuardian(Protocol):
+    """Decides what may be extended and signed, and signs it (``gateway.audit.guardian``). Raises ``GatewayError`` to refuse."""
 
-    def seal(self, batch: Batch) -> Sequence[str]:
-        """Return the tlog-proof text of each entry of the batch, in order."""
+    def trusted(self) -> TreePoint:
+        """Return the last tree that this host has vouched for; refuse while there is a doubt."""
+        ...
+
+    async def admit(self, head: Head, tiles: TileReader) -> None:
+        """Return if the locked head may be extended; ``tiles`` reads under the same lock."""
+        ...
+
+    def mac(self, growth: Growth) -> bytes:
+        """Return the MAC of a batch about to be inserted."""
+        ...
+
+    async def prove(self, batch: Batch) -> Sequence[str]:
+        """Return the tlog-proof text of each entry of a durable batch, in order."""
+        ...
+
+    def noticing_contradictions(self) -> AbstractContextManager[None]:
+        """Turn stored hashes that contradict the head, found in this block, into a doubt."""
         ...
 
 
@@ -95,10 +117,10 @@ class Committer:
     """Commits entries in groups. ``run`` is owned by the process's task group; ``submit`` is called by anyone on the same loop."""
 
     def __init__(
-        self, store: LogStore, sealer: BatchSealer, metrics: CommitterMetrics, *, writer: str, pace: Pace
+        self, store: LogStore, guardian: BatchGuardian, metrics: CommitterMetrics, *, writer: str, pace: Pace
     ) -> None:
         self._store: Final = store
-        self._sealer: Final = sealer
+        self._guardian: Final = guardian
         self._metrics: Final = metrics
         self._writer: Final = writer
         self._pace: Final = pace
@@ -168,7 +190,7 @@ class Committer:
                     return
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
                 group = [waiting for waiting in group if not waiting.outcome.done()]  # whoever gave up needs no leaf
-            except GatewayError as refusal:  # a rider said no (riders travel alone), or the log contradicts its head
+            except GatewayError as refusal:  # a rider said no (riders travel alone), or the guardian did
                 _fail(group, refusal)
                 return
             else:
@@ -187,10 +209,24 @@ class Committer:
         """Run steps 2 to 8 once for one group."""
         loop = asyncio.get_running_loop()
         started = loop.time()
+        self._guardian.trusted()
         refused: dict[int, Refused] = {}
+        with self._guardian.noticing_contradictions():
+            batch = await self._transact(group, refused)
+        for position, refusal in refused.items():
+            _resolve(group[position], refusal)
+        if batch is None:
+            return
+        self._metrics.batch_committed(len(batch.entries), loop.time() - started)
+        taken = [waiting for position, waiting in enumerate(group) if position not in refused]
+        await self._release(taken, batch)
+
+    async def _transact(self, group: list[_Waiting], refused: dict[int, Refused]) -> Batch | None:
+        """Run steps 2 to 6, and 8 if need be; note by position who was refused. No batch when that was everyone."""
         batch: Batch | None = None
         async with self._store.begin() as transaction:
             head, admission = await transaction.enter([waiting.entry for waiting in group])
+            await self._guardian.admit(head, transaction)
             taken = _admit(group, admission, refused)
             if taken:
                 batch = await self._grow(transaction, head, [waiting.entry for waiting in taken])
@@ -200,21 +236,23 @@ class Committer:
             except CommitUnknown:
                 if batch is None or not await self._settled(batch):
                     raise
-        for position, refusal in refused.items():
-            _resolve(group[position], refusal)
-        if batch is None:
-            return
-        self._metrics.batch_committed(len(taken), loop.time() - started)
-        self._release(taken, batch)
+        return batch
 
     async def _grow(self, transaction: LogTransaction, head: Head, entries: list[PendingEntry]) -> Batch:
         for entry in entries:
             if entry.rider is not None:
                 await transaction.ride(entry.rider)
         plan = head.frontier.plan(len(entries))
-        earlier = [await transaction.read_hashes(wanted) for wanted in plan.missing]
+        earlier = [await _hashes(transaction, wanted) for wanted in plan.missing]
         grown = plan.append([entry.leaf_hash for entry in entries], earlier)
-        batch = Batch(head=head, growth=grown.growth, entries=entries, tiles=grown.tiles, writer=self._writer)
+        batch = Batch(
+            head=head,
+            growth=grown.growth,
+            entries=entries,
+            tiles=grown.tiles,
+            mac=self._guardian.mac(grown.growth),
+            writer=self._writer,
+        )
         await transaction.append(batch)
         return batch
 
@@ -231,10 +269,17 @@ class Committer:
                     raise CommitUnknown(reason) from exc
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
 
-    def _release(self, taken: list[_Waiting], batch: Batch) -> None:
+    async def _release(self, taken: list[_Waiting], batch: Batch) -> None:
         first, size = batch.growth.before.size, batch.growth.after.size
-        for offset, (waiting, proof) in enumerate(zip(taken, self._sealer.seal(batch), strict=True)):
+        for offset, (waiting, proof) in enumerate(zip(taken, await self._guardian.prove(batch), strict=True)):
             _resolve(waiting, Committed(first + offset, size, proof))
+
+
+async def _hashes(tiles: TileReader, wanted: HashRange) -> Sequence[bytes]:
+    """Return stored hashes: those of leaves at level 0, roots of full tiles above."""
+    if wanted.level == 0:
+        return await tiles.leaf_hashes(wanted.first, wanted.count)
+    return await tiles.tile_roots(wanted.level - 1, wanted.first, wanted.count)
 
 
 def _admit(group: list[_Waiting], admission: Admission, refused: dict[int, Refused]) -> list[_Waiting]:

@@ -25,6 +25,8 @@ TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
 
 EMPTY_ROOT: Final = hashlib.sha256().digest()
+LOG_CONTRADICTS_HEAD: Final = "log_contradicts_head"
+"""Reason of the error when stored hashes do not make the tree that a head names."""
 
 _sha256: Final = hashlib.sha256
 # A path is either hashes or the lines of a tlog-proof: both are built by concatenation.
@@ -291,4 +293,4 @@ def _cut_tiles(growth: Growth, level: int, earlier: Sequence[bytes]) -> Iterable
 
 
 def _contradiction(what: str) -> GatewayError:
-    return GatewayError(ErrorKind.INTERNAL, reason="log_contradicts_head", facts={"contradiction": what})
+    return GatewayError(ErrorKind.INTERNAL, reason=LOG_CONTRADICTS_HEAD, facts={"contradiction": what})

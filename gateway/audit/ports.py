@@ -17,7 +17,9 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.audit.merkle import Frontier, FullTile, Growth, HashRange
+from gateway.audit.batch_mac import TreePoint
+from gateway.audit.merkle import Frontier, FullTile, Growth
+from gateway.audit.readers import TileReader
 from gateway.base.clock import Millis
 from gateway.base.onetime import OneTimeId
 
@@ -105,11 +107,16 @@ class Committed(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The locked head: its frontier, root and the instant of the batch, never before the previous batch's."""
+    """The locked head: its frontier, root and the instant of the batch, never before the previous batch's.
+
+    ``before`` and ``mac`` are of the batch that the head rests on: claims of the store, like all the rest.
+    """
 
     frontier: Frontier
     root: bytes
     moment: dt.datetime
+    before: TreePoint | None = None
+    mac: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +130,27 @@ class Admission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one transaction appends: ``growth`` leads from the locked head to the new frontier and makes the proofs."""
+    """What one transaction appends: ``growth`` leads from the locked head to the new frontier and makes the proofs.
+
+    ``mac`` says to every host that a host appended it.
+    """
 
     head: Head
     growth: Growth
     entries: Sequence[PendingEntry]
     tiles: Sequence[FullTile]
+    mac: bytes
     writer: str
 
 
-class LogTransaction(Protocol):
-    """One transaction on the log. Leaving its context without ``commit`` rolls it back."""
+class LogTransaction(TileReader, Protocol):
+    """One transaction on the log, which also reads it as it is under the lock. Leaving its context without ``commit`` rolls it back."""
 
     async def enter(self, entries: Sequence[PendingEntry]) -> tuple[Head, Admission]:
         """Lock the head, and under the lock claim one-time ids and idempotency keys and read which credentials are live.
 
         Nobody else appends until this transaction ends.
         """
-        ...
-
-    async def read_hashes(self, wanted: HashRange) -> Sequence[bytes]:
-        """Return stored hashes of the log: leaf hashes at level 0, roots of full tiles above."""
         ...
 
     async def ride(self, rider: Rider) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.audit.batch_mac import ClaimedTree, TreePoint
+
 
 class TileReader(Protocol):
     """Stored hashes of one log, by tile level.
@@ -66,6 +68,13 @@ class StoredHead:
     size: int
     root: bytes
     frontier: bytes
+    before: TreePoint | None = None
+    mac: bytes | None = None
+
+    @property
+    def tree(self) -> ClaimedTree:
+        """The tree that the head claims, with the batch that it rests on."""
+        return ClaimedTree(TreePoint(self.size, self.root), self.before, self.mac)
 
 
 class LogReader(Protocol):

@@ -16,7 +16,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.audit.merkle import EMPTY_ROOT, HASH_BYTES, MAX_SIZE, TILE_HEIGHT, TILE_WIDTH, bag, perfect_root
+from gateway.audit.merkle import (
+    EMPTY_ROOT,
+    HASH_BYTES,
+    LOG_CONTRADICTS_HEAD,
+    MAX_SIZE,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    bag,
+    perfect_root,
+)
 from gateway.audit.proofs import LeafRange, consistency_ranges, inclusion_ranges
 from gateway.audit.readers import TileReader
 from gateway.base.errors import ErrorKind, GatewayError
@@ -171,7 +180,7 @@ class StoredTree:
         else:
             found = await self._reader.tile_roots(level - 1, wanted.start, len(wanted))
         if len(found) != len(wanted):
-            raise GatewayError(ErrorKind.INTERNAL, reason="log_contradicts_head", facts={"level": level, "tile": index})
+            raise GatewayError(ErrorKind.INTERNAL, reason=LOG_CONTRADICTS_HEAD, facts={"level": level, "tile": index})
         return wanted.start, found
 
 

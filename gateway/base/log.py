@@ -47,6 +47,7 @@ FIELDS: Final[dict[str, str]] = {
     "as_of_ms": "how old the data is",
     "leaf_index": "place in the audit log",
     "size": "size of the audit log or of a batch",
+    "signed_size": "size of the largest tree this host has signed",
     "batch": "how many entries were committed together",
     "slot": "which worker",
     "pid": "which process",

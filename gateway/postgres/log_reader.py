@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.audit.batch_mac import ClaimedTree, TreePoint
 from gateway.audit.readers import StoredBatch, StoredEntry, StoredHead, StoredTile
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
@@ -84,8 +85,7 @@ class PostgresLogReader:
             leaf_index=row["leaf_index"],
             leaf=row["leaf"],
             partner_id=row["partner_id"],
-            tree_size=batch["size"],
-            root=batch["root"],
+            tree=ClaimedTree(TreePoint(batch["size"], batch["root"]), _before(batch), batch["mac"]),
             salt=row["salt"],
             key_id=row["key_id"],
             sealed=row["sealed"],
@@ -101,7 +101,7 @@ class PostgresLogReader:
     async def head(self) -> StoredHead:
         """Return the head as stored."""
         row = _present(await self._one("head"))
-        return StoredHead(row["size"], row["root"], row["frontier"])
+        return StoredHead(row["size"], row["root"], row["frontier"], _before(row), row["mac"])
 
     async def entries(self, first: int, limit: int) -> Sequence[StoredEntry]:
         """Return a page of entries by index."""
@@ -159,6 +159,10 @@ class PostgresLogReader:
         except SERVER_AWAY as exc:
             facts = {"query": name, "cause": type(exc).__name__}
             raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts=facts, retry_after_s=1) from exc
+
+
+def _before(row: Any) -> TreePoint | None:  # noqa: ANN401 - asyncpg.Record is untyped
+    return None if row["prev_root"] is None else TreePoint(row["prev_size"], row["prev_root"])
 
 
 def _present(row: Any) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped

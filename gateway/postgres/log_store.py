@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from asyncpg.exceptions import DataError, IntegrityConstraintViolationError, PostgresError
 
-from gateway.audit.merkle import Frontier, HashRange
+from gateway.audit.batch_mac import TreePoint
+from gateway.audit.merkle import LOG_CONTRADICTS_HEAD, Frontier
 from gateway.audit.ports import (
     Admission,
     Batch,
@@ -28,6 +29,7 @@ from gateway.audit.ports import (
     Rider,
     StoreFailed,
 )
+from gateway.base.errors import ErrorKind, GatewayError
 from gateway.postgres.pool import SERVER_AWAY, Connection
 from gateway.postgres.queries import Queries
 
@@ -45,6 +47,7 @@ _STATEMENTS: Final = (
     "append_tiles",
     "leaf_hashes",
     "tile_roots",
+    "full_tile",
     "batch_at",
     "touch_head",
 )
@@ -219,19 +222,25 @@ class _Transaction:
         if row is None:
             reason = "log_missing"
             raise StoreFailed(reason)
-        head = Head(Frontier.from_bytes(row["size"], row["frontier"]), row["root"], row["moment"])
+        before = None if row["prev_root"] is None else TreePoint(row["prev_size"], row["prev_root"])
+        try:
+            frontier = Frontier.from_bytes(row["size"], row["frontier"])
+        except ValueError as exc:
+            raise GatewayError(ErrorKind.INTERNAL, reason=LOG_CONTRADICTS_HEAD) from exc
+        head = Head(frontier, row["root"], row["moment"], before, row["mac"])
         return head, Admission(frozenset(row["claimed"]), frozenset(row["live"]), frozenset(row["reserved"]))
 
-    async def read_hashes(self, wanted: HashRange) -> Sequence[bytes]:
-        last = wanted.first + wanted.count
-        if wanted.level == 0:
-            rows = await self._session.fetch("leaf_hashes", self._log_id, wanted.first, last)
-        else:
-            rows = await self._session.fetch("tile_roots", self._log_id, wanted.level - 1, wanted.first, last)
-        if len(rows) != wanted.count:
-            reason = "stored_hashes_missing"
-            raise StoreFailed(reason)
-        return [row[0] for row in rows]
+    async def full_tile(self, level: int, index: int) -> bytes:
+        row = await self._session.fetchrow("full_tile", self._log_id, level, index)
+        return b"" if row is None else bytes(row["hashes"])
+
+    async def leaf_hashes(self, first: int, count: int) -> Sequence[bytes]:
+        rows = await self._session.fetch("leaf_hashes", self._log_id, first, first + count)
+        return [row["leaf_hash"] for row in rows]
+
+    async def tile_roots(self, level: int, first: int, count: int) -> Sequence[bytes]:
+        rows = await self._session.fetch("tile_roots", self._log_id, level, first, first + count)
+        return [row["root"] for row in rows]
 
     async def ride(self, rider: Rider) -> None:
         with _naming_failures():
@@ -270,6 +279,7 @@ class _Transaction:
             [entry.sealed for entry in entries],
             batch.writer,
             batch.head.root,
+            batch.mac,
         )
         if moved is None:
             reason = "head_moved_under_lock"

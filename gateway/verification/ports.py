@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.audit.batch_mac import ClaimedTree
 from gateway.audit.ports import Committed, PendingEntry, Refused
 from gateway.audit.readers import StoredHead, TileReader
 from gateway.base.clock import Millis
@@ -24,13 +25,12 @@ class Commit(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archived:
-    """One answered verification as stored. ``sealed`` is ``None`` after an erasure."""
+    """One answered verification as stored; ``tree`` is that of the batch it came with. ``sealed`` is ``None`` after an erasure."""
 
     leaf_index: int
     leaf: bytes
     partner_id: str
-    tree_size: int
-    root: bytes
+    tree: ClaimedTree
     salt: bytes | None
     key_id: int | None
     sealed: bytes | None

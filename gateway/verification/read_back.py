@@ -84,8 +84,9 @@ class ReadBack:
         if archived.salt is None:
             raise GatewayError(ErrorKind.NOT_FOUND, facts={"erased": True})
         keys = opening_keys(decode_leaf(archived.leaf), archived.salt)
-        path = await StoredTree(self._archive, archived.tree_size).inclusion(archived.leaf_index, archived.tree_size)
-        proof = self._proofs.render(archived.leaf_index, archived.tree_size, archived.root, path)
+        size = archived.tree.point.size
+        path = await StoredTree(self._archive, size).inclusion(archived.leaf_index, size)
+        proof = await self._proofs.render(archived.leaf_index, archived.tree, path)
         return build_receipt(archived.leaf, keys, proof)
 
     async def _note(self, call: Call, verification_id: str, shown: bytes, *, claim_used: bool) -> None:

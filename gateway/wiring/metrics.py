@@ -14,6 +14,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
+from gateway.audit.guard import Doubt
 from gateway.credit.feed_version import ReplicaState
 
 _LATENCY_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -81,6 +82,12 @@ class Metrics:
         )
         self._append_failures: Final = counter(
             "gateway_audit_append_failures", "Attempts of the audit commit that failed", ["reason"]
+        )
+        self._doubted: Final = gauge(
+            "gateway_log_doubted",
+            "1 while this host neither extends nor signs the log, by why",
+            ["reason"],
+            multiprocess_mode="mostrecent",
         )
         self._feed_versions: Final = counter("gateway_feed_versions_applied", "Versions of the feed applied", ["kind"])
         self._feed_records: Final = counter("gateway_feed_records_applied", "Lines of the feed applied")
@@ -150,6 +157,11 @@ class Metrics:
     def batch_failed(self, reason: str) -> None:
         """One attempt failed."""
         self._append_failures.labels(reason).inc()
+
+    def log_stands(self, doubt: Doubt | None) -> None:
+        """Set the gauge of each doubt that there can be."""
+        for possible in Doubt:
+            self._doubted.labels(possible).set(possible is doubt)
 
     # The feed
     def version_applied(self, kind: str, records: int) -> None:

@@ -35,8 +35,9 @@ from gateway.postgres.pool import Connection, Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
 from gateway.verification.operator_ledger import OperatorLedger
 from gateway.wiring.feed import open_feed_loop
+from gateway.wiring.log import guarded_log, make_checkpoint_signer, running_committer
 from gateway.wiring.metrics import Metrics
-from gateway.wiring.parts import make_checkpoint_sealer, make_checkpoint_signer, make_sealer, names, running_committer
+from gateway.wiring.parts import make_sealer, names
 from gateway.worker.feed import TickOutcome
 
 PROCESS: Final = "operator"
@@ -180,16 +181,19 @@ async def open_operator(settings: Settings) -> AsyncIterator[Operator]:
     dsn = settings.operator_database_dsn
     pool = await open_pool(Target(dsn=dsn, application_name="credit-gateway operator"), PoolSize(minimum=1, maximum=3))
     try:
-        checkpoints = make_checkpoint_sealer(settings, keys)
         sealer = make_sealer(keys)
         queries = Queries.load()
-        async with running_committer(settings, dsn, checkpoints, metrics, process=PROCESS) as committer:
+        reader = PostgresLogReader(pool, queries, log_id=settings.log_id)
+        async with (
+            guarded_log(settings, keys, reader) as guardian,
+            running_committer(settings, dsn, guardian, metrics, process=PROCESS) as committer,
+        ):
             yield Operator(
                 settings=settings,
                 pool=pool,
                 queries=queries,
                 ledger=OperatorLedger(committer, sealer, names(settings), SystemClock()),
-                reader=PostgresLogReader(pool, queries, log_id=settings.log_id),
+                reader=reader,
                 sealer=sealer,
                 policy_text=render_policy([make_checkpoint_signer(settings, keys).vkey]),
                 clock=SystemClock(),

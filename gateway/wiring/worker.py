@@ -18,7 +18,7 @@ from gateway.api.edge import Observers, accepted_hosts, partner_front
 from gateway.api.needs import Needs
 from gateway.audit.committer import Committer
 from gateway.audit.entry import BlindIndexer
-from gateway.audit.sealing import CheckpointSealer
+from gateway.audit.guardian import LogGuardian
 from gateway.base.clock import SystemClock
 from gateway.base.errors import GatewayError
 from gateway.base.host_keys import HostKeys, load_host_keys
@@ -45,15 +45,14 @@ from gateway.web.authenticate import Authenticator
 from gateway.web.body import BodyLimits
 from gateway.web.middleware import Front, FrontPolicy
 from gateway.web.server import HttpLimits, start_server
+from gateway.wiring.log import guarded_log, running_committer
 from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.parts import (
     BLIND_INDEX_EPOCH,
-    make_checkpoint_sealer,
     make_partitions,
     make_sealer,
     names,
     read_catalogue,
-    running_committer,
 )
 
 BODY_SHARE: Final = 0.8
@@ -90,6 +89,7 @@ class Worker:
     needs: Needs
     metrics: Metrics
     committer: Committer
+    guardian: LogGuardian
     replica: PostgresReplica
     log_reader: PostgresLogReader
 
@@ -109,14 +109,13 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
     try:
         queries = Queries.load()
         await _check(pool, queries, settings)
-        # One signer for receipts, readings and the log's face: what it signed once it must remember for all of them.
-        checkpoints = make_checkpoint_sealer(settings, keys)
-        async with running_committer(
-            settings, settings.database_dsn, checkpoints, metrics, process=process
-        ) as committer:
+        reader = PostgresLogReader(pool, queries, log_id=settings.log_id)
+        async with (
+            guarded_log(settings, keys, reader) as guardian,
+            running_committer(settings, settings.database_dsn, guardian, metrics, process=process) as committer,
+        ):
             replica = PostgresReplica(pool, queries, feed=settings.feed_name)
-            reader = PostgresLogReader(pool, queries, log_id=settings.log_id)
-            needs = _needs(settings, keys, _Stores(pool, queries, replica, reader, committer, checkpoints), metrics)
+            needs = _needs(settings, keys, _Stores(pool, queries, replica, reader, committer, guardian), metrics)
             policy = FrontPolicy(
                 hosts=accepted_hosts(settings.issuer),
                 deadline_s=settings.request_timeout_ms / 1000,
@@ -125,7 +124,13 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
             front = partner_front(needs, policy, Observers(log=RequestLog(), metrics=metrics))
             try:
                 yield Worker(
-                    front=front, needs=needs, metrics=metrics, committer=committer, replica=replica, log_reader=reader
+                    front=front,
+                    needs=needs,
+                    metrics=metrics,
+                    committer=committer,
+                    guardian=guardian,
+                    replica=replica,
+                    log_reader=reader,
                 )
             finally:
                 await replica.close()
@@ -159,6 +164,10 @@ async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: L
 
 async def _reasons(worker: Worker) -> tuple[str, ...]:
     """Return why requests should not come here now."""
+    doubt = worker.guardian.state().doubt
+    worker.metrics.log_stands(doubt)
+    if doubt is not None:
+        return (doubt,)
     try:
         state = await worker.replica.source_state()
     except GatewayError as exc:
@@ -173,7 +182,7 @@ class _Stores:
     replica: PostgresReplica
     reader: PostgresLogReader
     committer: Committer
-    checkpoints: CheckpointSealer
+    guardian: LogGuardian
 
 
 def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics) -> Needs:
@@ -184,7 +193,7 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
     sealer = make_sealer(keys)
     host = names(settings)
     ledger = Ledger(stores.committer, sealer, BlindIndexer(keys.blind_index, BLIND_INDEX_EPOCH), host)
-    read_back = ReadBack(stores.reader, sealer, ledger, stores.checkpoints)
+    read_back = ReadBack(stores.reader, sealer, ledger, stores.guardian)
     max_stale_ms = settings.max_stale_s * 1000
     knowledge = Knowledge(replica=stores.replica, catalogue=read_catalogue(), max_stale_ms=max_stale_ms)
     return Needs(
@@ -197,7 +206,7 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
         verify=Verify(knowledge, ledger, stores.reader, read_back, clock),
         read_back=read_back,
         ledger=ledger,
-        log=LogFace(stores.reader, stores.checkpoints),
+        log=LogFace(stores.reader, stores.guardian),
         grant_token=GrantToken(
             issuer=issuer,
             audience=issuer,

@@ -18,6 +18,7 @@ from gateway.postgres.log_store import PostgresLogStore
 from gateway.postgres.queries import Queries
 from tests.conftest import LOG_ID, Database
 from tests.fakes.entries import CREDENTIAL, DAY, ORIGIN, make_entry, running
+from tests.fakes.guard import make_guardian
 from tests.fakes.log_store import MemoryLogStore
 from tests.fakes.partners import insert_live_key
 
@@ -70,7 +71,7 @@ async def test_every_committed_entry_has_a_proof_that_leads_to_the_signed_root(b
     """A receipt's proof verifies against the root of its own checkpoint, for batches that cross a tile boundary too."""
     entries = [make_entry() for _ in range(600)]
 
-    async with running(bench.store) as committer:
+    async with running(bench.store, make_guardian()) as committer:
         outcomes = await asyncio.gather(*(committer.submit(entry) for entry in entries))
 
     assert sorted(outcome.leaf_index for outcome in outcomes) == list(range(600))
@@ -86,7 +87,7 @@ async def test_every_committed_entry_has_a_proof_that_leads_to_the_signed_root(b
 
 async def test_the_head_is_the_root_over_all_leaves(bench: Bench) -> None:
     """Many batches from many submitters make one tree, in the order of the indexes."""
-    async with running(bench.store) as committer:
+    async with running(bench.store, make_guardian()) as committer:
         for size in (1, 3, 254, 1, 1, 255, 2):
             await asyncio.gather(*(committer.submit(make_entry()) for _ in range(size)))
         last = await committer.submit(make_entry())
@@ -102,7 +103,7 @@ async def test_the_same_one_time_id_is_taken_once(bench: Bench) -> None:
     """Fifty entries with one id, at once and over several batches: exactly one is committed."""
     claim = b"c" * 16
 
-    async with running(bench.store) as committer:
+    async with running(bench.store, make_guardian()) as committer:
         first = await asyncio.gather(*(committer.submit(make_entry(claim=claim)) for _ in range(50)))
         later = await committer.submit(make_entry(claim=claim))
 
@@ -118,7 +119,7 @@ async def test_a_dead_credential_is_refused_in_the_commit(bench: Bench) -> None:
     """An unknown, revoked or suspended credential leaves no leaf; a live one does."""
     await bench.make_live(CREDENTIAL)
 
-    async with running(bench.store) as committer:
+    async with running(bench.store, make_guardian()) as committer:
         alive = await committer.submit(make_entry(credential=CREDENTIAL))
         dead = await committer.submit(make_entry(credential="d" * 43))
 
@@ -131,7 +132,7 @@ async def test_an_idempotency_key_is_reserved_once(bench: Bench) -> None:
     """Two entries with one key, in one batch or in two: the second is refused and leaves no leaf."""
     await bench.make_live(CREDENTIAL)
 
-    async with running(bench.store) as committer:
+    async with running(bench.store, make_guardian()) as committer:
         together = await asyncio.gather(
             *(committer.submit(make_entry(credential=CREDENTIAL, idempotency="once")) for _ in range(2))
         )
@@ -149,7 +150,7 @@ async def test_a_replayed_entry_reserves_no_idempotency_key(bench: Bench) -> Non
     await bench.make_live(CREDENTIAL)
     claim = b"r" * 16
 
-    async with running(bench.store) as committer:
+    async with running(bench.store, make_guardian()) as committer:
         await committer.submit(make_entry(claim=claim, credential=CREDENTIAL))
         await committer.submit(make_entry(claim=claim, credential=CREDENTIAL, idempotency="key"))
         fresh = await committer.submit(make_entry(credential=CREDENTIAL, idempotency="key"))

@@ -10,11 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.audit.checkpoint import CheckpointSigner
-from gateway.audit.committer import Committer, Pace
+from gateway.audit.committer import BatchGuardian, Committer, Pace
 from gateway.audit.merkle import leaf_hash
 from gateway.audit.note import NoteSigner
 from gateway.audit.ports import IdempotencyClaim, LogStore, PendingEntry
-from gateway.audit.sealing import CheckpointSealer
 from gateway.base.clock import Millis
 from gateway.base.crypto import Ed25519Signer
 from gateway.base.onetime import OneTimeId
@@ -75,9 +74,8 @@ def make_entry(
 
 
 @asynccontextmanager
-async def running(store: LogStore, pace: Pace | None = None) -> AsyncIterator[Committer]:
-    sealer = CheckpointSealer(make_signer())
-    committer = Committer(store, sealer, NoMetrics(), writer="test/0", pace=pace or Pace(linger_s=0.0))
+async def running(store: LogStore, guardian: BatchGuardian, pace: Pace | None = None) -> AsyncIterator[Committer]:
+    committer = Committer(store, guardian, NoMetrics(), writer="test/0", pace=pace or Pace(linger_s=0.0))
     task = asyncio.create_task(committer.run())
     try:
         yield committer

@@ -36,7 +36,7 @@ from gateway.sandbox.platform import FEED, PlatformNeeds, make_platform
 from gateway.sandbox.publisher import Publisher
 from gateway.web.server import HttpLimits, start_server
 from gateway.wiring import open_operator, open_worker
-from gateway.wiring.parts import make_checkpoint_signer
+from gateway.wiring.log import make_checkpoint_signer
 from gateway.wiring.worker import Worker
 from tests.conftest import LOG_ID, ORIGIN, Database
 

@@ -9,7 +9,8 @@ import datetime as dt
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from gateway.audit.merkle import EMPTY_FRONTIER, Frontier, FullTile, HashRange
+from gateway.audit.batch_mac import TreePoint
+from gateway.audit.merkle import EMPTY_FRONTIER, Frontier, FullTile
 from gateway.audit.ports import Admission, Batch, BatchRefused, CommitUnknown, Head, PendingEntry, Rider, StoreFailed
 
 DAY_MS = 86_400_000
@@ -25,6 +26,7 @@ class MemoryLogStore:
         self.entries: list[PendingEntry] = []
         self.tiles: dict[tuple[int, int], FullTile] = {}
         self.batches: list[tuple[int, bytes]] = [(0, self.root)]
+        self.macs: dict[int, bytes] = {}  # by the size a batch ended at
         self.claimed: set[tuple[dt.date, bytes]] = set()
         self.idempotency: dict[tuple[str, str, bytes], tuple[int, str]] = {}
         self.moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -77,7 +79,9 @@ class _Transaction:
                 claimed.add(claim.digest)
         reserved = self._reserve(entries, claimed, live)
         self._store.after("enter")
-        head = Head(self._store.frontier, self._store.root, self._store.moment)
+        before = TreePoint(*self._store.batches[-2]) if len(self._store.batches) > 1 else None
+        mac = self._store.macs.get(self._store.frontier.size)
+        head = Head(self._store.frontier, self._store.root, self._store.moment, before, mac)
         return head, Admission(frozenset(claimed), live, reserved)
 
     def _reserve(self, entries: Sequence[PendingEntry], claimed: set[bytes], live: frozenset[str]) -> frozenset[str]:
@@ -99,12 +103,18 @@ class _Transaction:
                 reserved.add(claim.verification_id)
         return frozenset(reserved)
 
-    async def read_hashes(self, wanted: HashRange) -> Sequence[bytes]:
+    async def full_tile(self, level: int, index: int) -> bytes:
         assert self._admitted
-        last = wanted.first + wanted.count
-        if wanted.level == 0:
-            return [entry.leaf_hash for entry in self._store.entries[wanted.first : last]]
-        return [self._store.tiles[wanted.level - 1, index].root for index in range(wanted.first, last)]
+        found = self._store.tiles.get((level, index))
+        return b"" if found is None else found.hashes
+
+    async def leaf_hashes(self, first: int, count: int) -> Sequence[bytes]:
+        assert self._admitted
+        return [entry.leaf_hash for entry in self._store.entries[first : first + count]]
+
+    async def tile_roots(self, level: int, first: int, count: int) -> Sequence[bytes]:
+        assert self._admitted
+        return [self._store.tiles[level, index].root for index in range(first, first + count)]
 
     async def ride(self, rider: Rider) -> None:
         assert self._admitted
@@ -138,6 +148,7 @@ class _Transaction:
         store.tiles |= {(tile.level, tile.index): tile for tile in self._batch.tiles}
         store.frontier, store.root = self._batch.growth.after, self._batch.growth.root
         store.batches.append((store.frontier.size, store.root))
+        store.macs[store.frontier.size] = self._batch.mac
 
 
 class Once:

@@ -13,6 +13,7 @@ from gateway.audit.proofs import verify_inclusion
 from gateway.audit.tlog_proof import parse_tlog_proof
 from gateway.base.codec import parse_b64
 from tests.fakes.entries import make_entry, running
+from tests.fakes.guard import make_guardian
 from tests.fakes.log_store import MemoryLogStore, Once
 
 STEPS = ("begin", "enter", "append", "commit", "settle")
@@ -42,7 +43,7 @@ def assert_sound(store: MemoryLogStore, answered: list[tuple[PendingEntry, Commi
 async def test_a_fault_at_any_step_loses_no_answer_and_answers_nothing_twice(step: str, size: int, form: str) -> None:
     """Four entries meet one fault; all are answered in the end, each with exactly one leaf, and the log is whole."""
     store = MemoryLogStore()
-    async with running(store) as committer:
+    async with running(store, make_guardian()) as committer:
         if size:
             await asyncio.gather(*(committer.submit(make_entry()) for _ in range(size)))
         fault = Once("commit" if step == "settle" else step)
@@ -66,7 +67,7 @@ async def test_a_lost_commit_reply_does_not_free_the_one_time_id() -> None:
     store.after = Once("commit")
     claim = b"p" * 16
 
-    async with running(store) as committer:
+    async with running(store, make_guardian()) as committer:
         first = await committer.submit(make_entry(claim=claim))
         second = await committer.submit(make_entry(claim=claim))
 
@@ -85,7 +86,7 @@ async def test_a_poisoned_entry_fails_alone() -> None:
 
     store.poison.add(bad.leaf)
 
-    async with running(store) as committer:
+    async with running(store, make_guardian()) as committer:
         outcomes = await asyncio.gather(*(committer.submit(entry) for entry in entries), return_exceptions=True)
 
     assert [isinstance(outcome, Committed) for outcome in outcomes] == [entry is not bad for entry in entries]

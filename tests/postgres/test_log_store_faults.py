@@ -18,7 +18,6 @@ from gateway.audit.committer import Committer, Outcome, Pace
 from gateway.audit.policy import parse_policy, render_policy
 from gateway.audit.ports import Committed, PendingEntry, Refusal, Refused
 from gateway.audit.proofs import verify_inclusion
-from gateway.audit.sealing import CheckpointSealer
 from gateway.audit.tlog_proof import parse_tlog_proof
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.secret import Secret
@@ -27,6 +26,7 @@ from gateway.postgres.pool import COMMITTER_SETTINGS, Target, connect
 from gateway.postgres.queries import Queries
 from tests.conftest import LOG_ID, Database
 from tests.fakes.entries import DAY, make_entry, make_signer
+from tests.fakes.guard import make_guardian
 from tests.fakes.processes import until
 from tests.fakes.proxy import AtCommit, Proxy, proxied
 from tests.faults.checkers import check_log
@@ -70,8 +70,7 @@ async def committing(dsn: str, *, settle_s: float = 8.0) -> AsyncIterator[Bench]
     target = Target(dsn=Secret(dsn.encode()), application_name="test log", settings=COMMITTER_SETTINGS)
     store = PostgresLogStore(lambda: connect(target), Queries.load("audit"), log_id=LOG_ID)
     failures = Failures()
-    sealer = CheckpointSealer(make_signer())
-    committer = Committer(store, sealer, failures, writer="test/0", pace=Pace(linger_s=0.0, settle_s=settle_s))
+    committer = Committer(store, make_guardian(), failures, writer="test/0", pace=Pace(linger_s=0.0, settle_s=settle_s))
     task = asyncio.create_task(committer.run())
     try:
         yield Bench(committer, failures)

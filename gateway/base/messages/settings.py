@@ -73,6 +73,7 @@ FAULTS: Final[dict[str, Sentence]] = {
         "不是网关的设置项,是否应为 {near}", "is not a setting of the gateway; did you mean {near}"
     ),
     "both_given": Sentence("与 {file} 只能设置其一", "and {file} are both set; set one"),
+    "not_writable": Sentence("不能写入 {file}", "cannot be written: {file}"),
     "not_integer": Sentence("应为整数", "must be a whole number"),
     "out_of_range": Sentence("应在 {least} 至 {most} 之间", "must be between {least} and {most}"),
     "not_choice": Sentence("应为其中之一:{allowed}", "must be one of: {allowed}"),

@@ -4,7 +4,7 @@ SELECT size FROM audit.head WHERE log_id = $1 FOR UPDATE;
 
 -- name: enter
 -- Lock the head, then claim, reserve and read under the lock: see audit.enter.
-SELECT size, root, frontier, moment, claimed, live, reserved
+SELECT size, root, frontier, moment, claimed, live, reserved, prev_size, prev_root, mac
 FROM audit.enter($1, $2::date[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::bytea[], $9::text[],
     $10::bigint[], $11::bytea[], $12::text[]);
 
@@ -28,8 +28,8 @@ WITH fresh AS (
     SELECT $1, leaf_index, $6, salt, key_id, sealed
     FROM fresh
 ), batches AS (
-    INSERT INTO audit.batch (log_id, size, prev_size, root, ts, writer)
-    VALUES ($1, $3, $2, $4, $6, $19)
+    INSERT INTO audit.batch (log_id, size, prev_size, root, ts, writer, mac)
+    VALUES ($1, $3, $2, $4, $6, $19, $21)
 )
 UPDATE audit.head
 SET size = $3, root = $4, frontier = $5, ts = $6
@@ -71,12 +71,21 @@ UPDATE audit.head SET ts = ts WHERE log_id = $1 RETURNING size;
 SELECT root FROM audit.batch WHERE log_id = $1 AND size = $2;
 
 -- name: head
--- Read the head of the log.
-SELECT size, root, frontier FROM audit.head WHERE log_id = $1;
+-- Read the head of the log with the batch that it rests on.
+SELECT h.size, h.root, h.frontier, b.mac, p.size AS prev_size, p.root AS prev_root
+FROM audit.head AS h
+LEFT JOIN audit.batch AS b USING (log_id, size)
+LEFT JOIN audit.batch AS p ON p.log_id = b.log_id AND p.size = b.prev_size
+WHERE h.log_id = $1;
 
 -- name: batch_after
 -- Find the batch that committed a leaf: the smallest size beyond its index.
-SELECT size, root FROM audit.batch WHERE log_id = $1 AND size > $2 ORDER BY size LIMIT 1;
+SELECT b.size, b.root, b.mac, p.size AS prev_size, p.root AS prev_root
+FROM audit.batch AS b
+LEFT JOIN audit.batch AS p ON p.log_id = b.log_id AND p.size = b.prev_size
+WHERE b.log_id = $1 AND b.size > $2
+ORDER BY b.size
+LIMIT 1;
 
 -- name: verification
 -- Read one answered verification with what is needed to open it.

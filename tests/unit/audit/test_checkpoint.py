@@ -11,7 +11,6 @@ from gateway.audit.merkle import EMPTY_ROOT
 from gateway.audit.note import NoteSigner, open_note, parse_vkey
 from gateway.base.codec import b64
 from gateway.base.crypto import Ed25519Signer
-from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.secret import Secret
 
 ROOT = bytes(range(32))
@@ -102,24 +101,3 @@ def test_hosts_share_the_name_and_differ_in_the_key():
 
     assert first.name == second.name
     assert first.key_id != second.key_id
-
-
-def test_a_second_root_for_a_signed_size_is_never_signed():
-    """A log must not sign a checkpoint inconsistent with one it signed before."""
-    signer = make_signer()
-    first = signer.sign(7, ROOT)
-
-    with pytest.raises(GatewayError) as refused:
-        signer.sign(7, bytes(32))
-
-    assert (refused.value.kind, refused.value.reason) == (ErrorKind.INTERNAL, "log_forked")
-    assert signer.sign(7, ROOT) == first
-
-
-def test_the_signer_remembers_a_bounded_number_of_sizes():
-    signer = make_signer()
-
-    for size in range(2000):
-        signer.sign(size, ROOT)
-
-    assert len(signer._signed) == 1024

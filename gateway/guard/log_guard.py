@@ -1,0 +1,225 @@
+"""The guard of one log in a file: two slots that are written in turn, so that a torn write leaves the one before.
+
+For: ``gateway.audit.guard.Guard``. Not for: what the guard means and who may move it (``gateway.audit.guardian``).
+
+The file is text, so that a person at night can read it with ``cat``. A slot is 4,096 bytes::
+
+    credit-gateway/v1/guard
+    <origin of the log>
+    <number of the write>
+    <doubt, or ->
+    <size> <root in base64>        one line a point, from old to new
+    <SHA-256 of the lines above, hexadecimal>
+
+Processes of a host share it by flock(2), held for a few system calls and never across a wait. A write reaches the page cache at once, where
+every process sees it and where the end of a process cannot lose it; ``flush`` brings it to the disk, called some ten times a second by
+the process's owner of the log, away from the event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from gateway.audit.batch_mac import TreePoint
+from gateway.audit.guard import Doubt, GuardState
+from gateway.audit.merkle import EMPTY_ROOT
+from gateway.base.codec import b64, parse_b64
+from gateway.base.errors import ErrorKind, GatewayError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SLOT_BYTES: Final = 4096
+KEPT_POINTS: Final = 32
+"""Trees kept beside the last one: what the processes of a host sign within some tens of milliseconds. 65 bytes each."""
+_HEADER: Final = "credit-gateway/v1/guard"
+_FIXED_LINES: Final = 4
+_LOCK_TRIES: Final = 1000
+"""Each gives the processor away once; a holder needs a few microseconds."""
+_EMPTY: Final = TreePoint(0, EMPTY_ROOT)
+_NO_DOUBT: Final = "-"
+
+
+class LogGuardFile:
+    """``gateway.audit.guard.Guard`` in a file. Made for each process; one event loop's thread uses it, and ``flush`` any thread."""
+
+    def __init__(self, file: Path, origin: str) -> None:
+        self.file: Final = file
+        self._origin: Final = origin
+        self._fd: int | None = None
+        self._written = False  # whether something may not be on the disk yet
+        # The last content read or written, so that an unchanged file is not parsed again.
+        self._raw: bytes | None = None
+        self._number = 0
+        self._state = GuardState((_EMPTY,), Doubt.GUARD_MISSING)
+
+    def exists(self) -> bool:
+        """Tell whether this host has a guard of the log, readable or not."""
+        return self.file.exists()
+
+    def create(self, point: TreePoint) -> None:
+        """Begin to guard a log from a tree; ``FileExistsError`` if it is guarded already. On the disk when this returns."""
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished = self.file.with_name(f".{self.file.name}.{os.getpid()}.new")
+        slot = _render(self._origin, 1, GuardState((point,)))
+        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(handle, slot + bytes(SLOT_BYTES))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        try:
+            os.link(
+                unfinished, self.file
+            )  # unlike rename(2), refuses to replace a guard that somebody else has just made
+        finally:
+            unfinished.unlink()
+        _sync_folder(self.file.parent)
+
+    def read(self) -> GuardState:
+        """Return the present state (see the port)."""
+        try:
+            with self._locked() as fd:
+                return self._load(fd)
+        except FileNotFoundError:
+            return GuardState((_EMPTY,), Doubt.GUARD_MISSING)
+        except (OSError, ValueError):
+            return GuardState((_EMPTY,), Doubt.GUARD_UNUSABLE)
+
+    def advance(self, seen: TreePoint, *points: TreePoint) -> bool:
+        """Append points if nothing has changed (see the port)."""
+        with self._writing() as fd:
+            state = self._load(fd)
+            if state.doubt is not None or state.last != seen:
+                return False
+            fresh = [point for point in points if point.size > seen.size]
+            if fresh:
+                self._store(fd, GuardState((*state.points, *fresh)[-KEPT_POINTS:]))
+            return True
+
+    def doubt(self, doubt: Doubt) -> bool:
+        """Keep a doubt (see the port)."""
+        with self._writing() as fd:
+            state = self._load(fd)
+            if state.doubt is None:
+                self._store(fd, GuardState(state.points, doubt))
+            first = state.doubt is None
+        self.flush()
+        return first
+
+    def resolve(self, seen: Doubt) -> bool:
+        """Forget a doubt that an operator has resolved; tell whether it still was the one seen."""
+        with self._writing() as fd:
+            state = self._load(fd)
+            if state.doubt is not seen:
+                return False
+            self._store(fd, GuardState(state.points))
+        self.flush()
+        return True
+
+    def flush(self) -> None:
+        """Bring what was written to the disk, if anything was."""
+        fd = self._fd
+        if fd is not None and self._written:
+            self._written = False  # before the call: what is written meanwhile will be flushed the next time
+            os.fdatasync(fd)
+
+    def close(self) -> None:
+        """Flush and let go of the file."""
+        self.flush()
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[int]:
+        """Hold the file for a change; ``STORE_UNAVAILABLE`` if it cannot be had: what is not guarded is not signed."""
+        try:
+            with self._locked() as fd:
+                yield fd
+        except (OSError, ValueError) as exc:
+            raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason=Doubt.GUARD_UNUSABLE, retry_after_s=1) from exc
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[int]:
+        fd = self._open()
+        for _ in range(_LOCK_TRIES):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                os.sched_yield()
+        else:
+            msg = "the guard is held by a process that does not run"
+            raise TimeoutError(msg)
+        try:
+            yield fd
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def _open(self) -> int:
+        if self._fd is None:
+            self._fd = os.open(self.file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return self._fd
+
+    def _load(self, fd: int) -> GuardState:
+        raw = os.pread(fd, 2 * SLOT_BYTES, 0)
+        if raw != self._raw:
+            slots = [_parse(raw[at : at + SLOT_BYTES], self._origin) for at in (0, SLOT_BYTES)]
+            found = max((slot for slot in slots if slot is not None), key=lambda slot: slot[0], default=None)
+            if found is None:
+                msg = "neither slot of the guard is whole"
+                raise ValueError(msg)
+            self._raw = raw
+            self._number, self._state = found
+        return self._state
+
+    def _store(self, fd: int, state: GuardState) -> None:
+        number = self._number + 1
+        slot = _render(self._origin, number, state)
+        at = (number + 1) % 2 * SLOT_BYTES  # the first write of `create` was into slot 0
+        os.pwrite(fd, slot, at)
+        self._written = True
+        self._raw = None if self._raw is None else self._raw[:at] + slot + self._raw[at + SLOT_BYTES :]
+        self._number, self._state = number, state
+
+
+def _render(origin: str, number: int, state: GuardState) -> bytes:
+    lines = [_HEADER, origin, str(number), state.doubt or _NO_DOUBT]
+    lines += [f"{point.size} {b64(point.root)}" for point in state.points]
+    text = "".join(f"{line}\n" for line in lines).encode()
+    slot = text + sha256(text).hexdigest().encode() + b"\n"
+    return slot.ljust(SLOT_BYTES, b"\0")
+
+
+def _parse(slot: bytes, origin: str) -> tuple[int, GuardState] | None:
+    """Return a slot's number and state; None if it is not whole, ``ValueError`` if it is whole and another log's."""
+    text, _, _ = slot.partition(b"\0")
+    body, _, digest = text.removesuffix(b"\n").rpartition(b"\n")
+    body += b"\n"
+    if sha256(body).hexdigest().encode() != digest:
+        return None
+    lines = body.decode().split("\n")[:-1]
+    header, named, number, doubt = lines[:_FIXED_LINES]
+    if (header, named) != (_HEADER, origin):
+        msg = "the guard of another log"
+        raise ValueError(msg)
+    points = [line.split(" ") for line in lines[_FIXED_LINES:]]
+    state = GuardState(
+        tuple(TreePoint(int(size), parse_b64(root)) for size, root in points),
+        None if doubt == _NO_DOUBT else Doubt(doubt),
+    )
+    return int(number), state
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
