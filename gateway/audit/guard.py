@@ -76,6 +76,31 @@ class Guard(Protocol):
         ...
 
 
+class ScratchGuard:
+    """A guard in memory, for trying what the guardian would say without moving anything."""
+
+    def __init__(self, point: TreePoint) -> None:
+        self._state = GuardState((point,))
+
+    def read(self) -> GuardState:
+        """Return the present state."""
+        return self._state
+
+    def advance(self, seen: TreePoint, *points: TreePoint) -> bool:
+        """Append points."""
+        if self._state.doubt is not None or self._state.last != seen:
+            return False
+        self._state = GuardState((*self._state.points, *points))
+        return True
+
+    def doubt(self, doubt: Doubt) -> bool:
+        """Keep the first doubt."""
+        if self._state.doubt is not None:
+            return False
+        self._state = GuardState(self._state.points, doubt)
+        return True
+
+
 class DoubtObserver(Protocol):
     """Where a doubt becomes visible beside the refusals it causes."""
 

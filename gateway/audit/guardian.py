@@ -31,7 +31,7 @@ from gateway.audit.guard import Doubt, DoubtObserver, Guard, GuardState, refuse
 from gateway.audit.merkle import EMPTY_ROOT, LOG_CONTRADICTS_HEAD, Growth
 from gateway.audit.ports import Batch, Head
 from gateway.audit.proofs import ProofError, verify_consistency
-from gateway.audit.readers import TileReader
+from gateway.audit.readers import StoredHead, TileReader
 from gateway.audit.tiles import StoredTree
 from gateway.audit.tlog_proof import render_batch_proofs, render_tlog_proof
 from gateway.base.errors import ErrorKind, GatewayError
@@ -139,11 +139,13 @@ class LogGuardian:
                 return
         raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason="guard_contended", retry_after_s=1)
 
-    async def compare(self, head: ClaimedTree, trusted: TreePoint) -> None:
+    async def compare(self, head: StoredHead, trusted: TreePoint) -> None:
         """Return if a head is not behind a tree that was trusted before it was read, and grows out of it. Raises as ``admit``."""
-        if head.point.size < trusted.size:
-            self._doubt(Doubt.ROLLED_BACK, head.point, self._guard.read())
-        await self.vouch(head)
+        if head.closed:
+            self._doubt(Doubt.CLOSED, head.tree.point, self._guard.read())
+        if head.size < trusted.size:
+            self._doubt(Doubt.ROLLED_BACK, head.tree.point, self._guard.read())
+        await self.vouch(head.tree)
 
     @contextmanager
     def noticing_contradictions(self) -> Iterator[None]:

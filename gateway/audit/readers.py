@@ -63,13 +63,17 @@ class StoredTile:
 
 @dataclass(frozen=True, slots=True)
 class StoredHead:
-    """The head as stored; ``frontier`` is unread bytes, because reading it is part of the check."""
+    """The head as stored; ``frontier`` is unread bytes, because reading it is part of the check.
+
+    ``closed`` tells that a successor log was opened.
+    """
 
     size: int
     root: bytes
     frontier: bytes
     before: TreePoint | None = None
     mac: bytes | None = None
+    closed: bool = False
 
     @property
     def tree(self) -> ClaimedTree:

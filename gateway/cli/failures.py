@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Final
 
+from gateway.audit.guard import Doubt
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.messages import say
 from gateway.base.messages import settings as setting_messages
@@ -42,6 +43,9 @@ _EXITS: Final = {
 """What is not named here ends with ``FAILED``."""
 
 
+_DOUBTS: Final = frozenset(Doubt)
+
+
 class CommandError(Exception):
     """A command cannot do what was asked; ``code`` names a sentence of ``messages.cli``."""
 
@@ -74,7 +78,7 @@ def explain(error: Exception, terminal: Terminal) -> Exit:
             return Exit.FAILED
         case GatewayError():
             terminal.complain(_sentence(error, terminal))
-            return exit_of(error.kind)
+            return Exit.INTEGRITY if error.reason in _DOUBTS else exit_of(error.kind)
         case _:
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"

@@ -60,6 +60,18 @@ COMMANDS: Final = (
     Command("audit list", "audit:list_", ("audit list --limit 50",)),
     Command("audit get", "audit:get", ("audit get 73894 --json",)),
     Command("audit fsck", "audit:fsck", ("audit fsck",)),
+    Command("log status", "log:status", ("log status",)),
+    Command(
+        "log join",
+        "log:join",
+        ("log join --against checkpoint.txt --policy log-policy.txt --by 王敏 --reason 第二台主机",),
+    ),
+    Command("log resolve", "log:resolve", ("log resolve --by 王敏 --reason 已恢复正确的数据库",)),
+    Command(
+        "log succeed",
+        "log:succeed",
+        ("log succeed --log-id 2 --origin audit.example.cn/log2 --by 王敏 --reason 备份丢失最近一小时",),
+    ),
     Command("config check", "config:check", ("config check --database",)),
     Command("config show", "config:show", ("config show",)),
     Command("config schema", "config:schema", ("config schema --markdown",)),

@@ -101,7 +101,7 @@ class PostgresLogReader:
     async def head(self) -> StoredHead:
         """Return the head as stored."""
         row = _present(await self._one("head"))
-        return StoredHead(row["size"], row["root"], row["frontier"], _before(row), row["mac"])
+        return StoredHead(row["size"], row["root"], row["frontier"], _before(row), row["mac"], row["closed"])
 
     async def entries(self, first: int, limit: int) -> Sequence[StoredEntry]:
         """Return a page of entries by index."""

@@ -22,7 +22,7 @@ class ProofRenderer(Protocol):
         """Return a tree that a head read after this call cannot be behind."""
         ...
 
-    async def compare(self, head: ClaimedTree, trusted: TreePoint) -> None:
+    async def compare(self, head: StoredHead, trusted: TreePoint) -> None:
         """Return if a head grows out of what this host has vouched for."""
         ...
 
@@ -77,8 +77,12 @@ class LogFace:
         with self._proofs.noticing_contradictions():
             return await StoredTree(self._archive, head.size).consistency(old, new)
 
+    async def look(self) -> None:
+        """Compare the head with what this host has signed, so that a doubt shows even while nobody asks anything."""
+        await self._proven_head()
+
     async def _proven_head(self) -> StoredHead:
         trusted = self._proofs.trusted()
         head = await self._archive.head()
-        await self._proofs.compare(head.tree, trusted)
+        await self._proofs.compare(head, trusted)
         return head

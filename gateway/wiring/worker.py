@@ -90,6 +90,7 @@ class Worker:
     metrics: Metrics
     committer: Committer
     guardian: LogGuardian
+    log: LogFace
     replica: PostgresReplica
     log_reader: PostgresLogReader
 
@@ -115,7 +116,8 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
             running_committer(settings, settings.database_dsn, guardian, metrics, process=process) as committer,
         ):
             replica = PostgresReplica(pool, queries, feed=settings.feed_name)
-            needs = _needs(settings, keys, _Stores(pool, queries, replica, reader, committer, guardian), metrics)
+            log = LogFace(reader, guardian)
+            needs = _needs(settings, keys, _Stores(pool, queries, replica, reader, committer, guardian, log), metrics)
             policy = FrontPolicy(
                 hosts=accepted_hosts(settings.issuer),
                 deadline_s=settings.request_timeout_ms / 1000,
@@ -129,6 +131,7 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
                     metrics=metrics,
                     committer=committer,
                     guardian=guardian,
+                    log=log,
                     replica=replica,
                     log_reader=reader,
                 )
@@ -148,7 +151,7 @@ async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: L
         gc.set_threshold(*GC_THRESHOLDS)
         server = await start_server(worker.front, sock, HttpLimits())
         while not line.stopping.is_set():
-            line.report(await _reasons(worker))
+            line.report(await readiness(worker))
             worker.metrics.flush()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(READINESS_S):
@@ -162,12 +165,14 @@ async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: L
         worker.metrics.flush()
 
 
-async def _reasons(worker: Worker) -> tuple[str, ...]:
+async def readiness(worker: Worker) -> tuple[str, ...]:
     """Return why requests should not come here now."""
-    doubt = worker.guardian.state().doubt
-    worker.metrics.log_stands(doubt)
-    if doubt is not None:
-        return (doubt,)
+    try:
+        await worker.log.look()
+    except GatewayError as exc:
+        worker.metrics.log_stands(worker.guardian.state().doubt)
+        return (exc.reason,)
+    worker.metrics.log_stands(None)
     try:
         state = await worker.replica.source_state()
     except GatewayError as exc:
@@ -183,6 +188,7 @@ class _Stores:
     reader: PostgresLogReader
     committer: Committer
     guardian: LogGuardian
+    log: LogFace
 
 
 def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics) -> Needs:
@@ -206,7 +212,7 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
         verify=Verify(knowledge, ledger, stores.reader, read_back, clock),
         read_back=read_back,
         ledger=ledger,
-        log=LogFace(stores.reader, stores.guardian),
+        log=stores.log,
         grant_token=GrantToken(
             issuer=issuer,
             audience=issuer,

@@ -72,8 +72,9 @@ SELECT root FROM audit.batch WHERE log_id = $1 AND size = $2;
 
 -- name: head
 -- Read the head of the log with the batch that it rests on.
-SELECT h.size, h.root, h.frontier, b.mac, p.size AS prev_size, p.root AS prev_root
+SELECT h.size, h.root, h.frontier, b.mac, p.size AS prev_size, p.root AS prev_root, l.frozen_ms IS NOT NULL AS closed
 FROM audit.head AS h
+JOIN audit.log AS l USING (log_id)
 LEFT JOIN audit.batch AS b USING (log_id, size)
 LEFT JOIN audit.batch AS p ON p.log_id = b.log_id AND p.size = b.prev_size
 WHERE h.log_id = $1;

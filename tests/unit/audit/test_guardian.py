@@ -13,6 +13,7 @@ from gateway.audit.guard import Doubt
 from gateway.audit.guardian import LogGuardian
 from gateway.audit.merkle import EMPTY_FRONTIER, Appended, Frontier, leaf_hash
 from gateway.audit.ports import Batch, Head
+from gateway.audit.readers import StoredHead
 from gateway.audit.tiles import StoredTree
 from gateway.base.errors import ErrorKind, GatewayError
 from tests.fakes.guard import EMPTY, Doubts, MemoryGuard, make_batch_mac, make_guardian
@@ -71,6 +72,11 @@ def head_after(head: Head, appended: Appended) -> Head:
 
 def claim(head: Head) -> ClaimedTree:
     return ClaimedTree(TreePoint(head.frontier.size, head.root), head.before, head.mac)
+
+
+def stored(head: Head, *, closed: bool = False) -> StoredHead:
+    frontier = head.frontier
+    return StoredHead(frontier.size, head.root, frontier.to_bytes(), head.before, head.mac, closed)
 
 
 async def refused(work) -> str:
@@ -156,7 +162,7 @@ async def test_the_head_of_another_host_is_vouched_for_and_remembered():
     town.commit(4)
     town.commit(4)
 
-    await guardian.compare(claim(town.head), guardian.trusted())
+    await guardian.compare(stored(town.head), guardian.trusted())
 
     assert town.guard.state.last.size == 11
 
@@ -270,7 +276,7 @@ async def test_a_head_row_put_there_for_a_second_is_not_signed(town: Town):
     appended = fake.append([b"never logged"])
     guardian = make_guardian(town.guard, fake, town.doubts)
 
-    assert await refused(guardian.compare(claim(head_after(town.heads[0], appended)), guardian.trusted())) == (
+    assert await refused(guardian.compare(stored(head_after(town.heads[0], appended)), guardian.trusted())) == (
         Doubt.ROLLED_BACK
     )
 
@@ -314,6 +320,12 @@ async def test_a_tree_signed_inside_our_batch_is_a_fork(town: Town):
     assert await refused(one.prove(long)) == Doubt.FORKED
 
 
+async def test_a_log_that_was_closed_for_its_successor_is_not_signed(town: Town):
+    guardian = town.process()
+
+    assert await refused(guardian.compare(stored(town.head, closed=True), guardian.trusted())) == Doubt.CLOSED
+
+
 # A doubt -------------------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +335,7 @@ async def test_a_doubt_stays_and_is_said_once(town: Town):
 
     assert await refused(guardian.admit(town.head, town.log)) == Doubt.ROLLED_BACK
     assert await refused(other.checkpoint(claim(town.head))) == Doubt.ROLLED_BACK
-    assert await refused(other.compare(claim(town.head), EMPTY)) == Doubt.ROLLED_BACK
+    assert await refused(other.compare(stored(town.head), EMPTY)) == Doubt.ROLLED_BACK
     with pytest.raises(GatewayError):
         other.trusted()
     assert other.state().doubt is Doubt.ROLLED_BACK
