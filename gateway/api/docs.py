@@ -38,6 +38,12 @@ class ErrorPage(msgspec.Struct, frozen=True, kw_only=True):
     advice: BothLanguages
 
 
+class ErrorPages(msgspec.Struct, frozen=True, kw_only=True):
+    """Every code there is."""
+
+    errors: tuple[ErrorPage, ...]
+
+
 _ENCODER: Final = msgspec.json.Encoder()
 _VARY: Final = (("Vary", "Accept"),)
 
@@ -90,7 +96,7 @@ class DocsRoutes:
             )
             html = f'<!doctype html><html lang="zh"><meta charset="utf-8"><title>errors</title><ul>{items}</ul></html>'
             return Reply(status=200, body=html.encode(), content_type=HTML_TYPE, cache_control=CACHE, headers=_VARY)
-        body = _ENCODER.encode({"errors": list(_PAGES.values())})
+        body = _ENCODER.encode(ErrorPages(errors=tuple(_PAGES.values())))
         return Reply(status=200, body=body, content_type=JSON_TYPE, cache_control=CACHE, headers=_VARY)
 
     async def page(self, exchange: Exchange) -> Reply:

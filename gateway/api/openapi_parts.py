@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from gateway.base.messages import Sentence
+from gateway.base.messages.openapi import OPERATIONS
+
 Json = dict[str, Any]
 
 JSON_TYPE: Final = "application/json"
 PROBLEM_TYPE: Final = "application/problem+json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 TEXT_TYPE: Final = "text/plain"
+HTML_TYPE: Final = "text/html"
 MAX_JWT_CHARS: Final = 8192
 MAX_PROOF_CHARS: Final = 4096
 """With the largest key we accept a proof has some 2,300."""
@@ -139,9 +143,28 @@ def refusals(*statuses: str, schema: str = "Problem", media_type: str = PROBLEM_
     return responses
 
 
-def operation(name: str, tag: str, summary: str, responses: Json, **more: Any) -> Json:  # noqa: ANN401 - JSON
-    """Return one operation."""
-    return {"operationId": name, "tags": [tag], "summary": summary, "responses": responses, **more}
+def in_line(sentence: Sentence) -> str:
+    """Return a short text in both languages, on one line."""
+    return f"{sentence.zh} / {sentence.en}"
+
+
+def in_paragraphs(sentence: Sentence) -> str:
+    """Return a text in both languages, as Markdown."""
+    return f"{sentence.zh}\n\n{sentence.en}"
+
+
+def operation(name: str, tag: str, responses: Json, *, protected: bool = False, **more: Any) -> Json:  # noqa: ANN401 - JSON
+    """Return one operation. Who may call it is said in each: a reader must not have to infer it from silence."""
+    text = OPERATIONS[name]
+    return {
+        "operationId": name,
+        "tags": [tag],
+        "summary": in_line(text.summary),
+        "description": in_paragraphs(text.description),
+        "security": [{"dpop": []}] if protected else [],
+        "responses": responses,
+        **more,
+    }
 
 
 def number(name: str, *, required: bool) -> Json:
@@ -154,8 +177,8 @@ def number(name: str, *, required: bool) -> Json:
     }
 
 
-def unchanging(name: str, tag: str, summary: str, schema: Json | None = None) -> Json:
+def unchanging(name: str, tag: str, schema: Json) -> Json:
     """Return the operation that serves a document with an ``ETag``."""
-    body = content(JSON_TYPE, schema or {"type": "object"})
+    body = content(JSON_TYPE, schema)
     responses = {**ok("The document.", body), "304": {"description": "Not changed."}, **refusals()}
-    return operation(name, tag, summary, responses)
+    return operation(name, tag, responses)

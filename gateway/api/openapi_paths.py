@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.api.openapi_parts import (
     FORM_TYPE,
+    HTML_TYPE,
     JSON_TYPE,
     MAX_JWT_CHARS,
     NONCE,
@@ -31,7 +32,6 @@ _EXAMPLE_QUESTION: Final[Json] = {
     "relation": "signed_merchant",
 }
 
-_PROTECTED: Final[Json] = {"security": [{"dpop": []}]}
 _READ_PARAMETERS: Final = [ref("parameters", "VerificationId"), ref("parameters", "DPoP")]
 
 
@@ -45,34 +45,31 @@ def _partner_paths() -> Json:
             "post": operation(
                 "verify",
                 "verifications",
-                "查询一个商户或参与方 / Verify one merchant or participant",
                 {
                     **ok("The answer, on record before it left.", answer, replayed),
                     **refusals("401", "403", "409", "413", "415", "422"),
                 },
                 parameters=[ref("parameters", "DPoP"), ref("parameters", "IdempotencyKey")],
                 requestBody={"required": True, "content": {JSON_TYPE: question}},
-                **_PROTECTED,
+                protected=True,
             )
         },
         "/v1/verifications/{id}": {
             "get": operation(
                 "readVerification",
                 "verifications",
-                "再次读取答复 / Read an answer again",
                 {**ok("The same answer.", answer, NONCE), **refusals("401", "403", "404")},
                 parameters=_READ_PARAMETERS,
-                **_PROTECTED,
+                protected=True,
             )
         },
         "/v1/verifications/{id}/receipt": {
             "get": operation(
                 "readReceipt",
                 "verifications",
-                "读取回执 / Read the receipt",
                 {**ok("The receipt.", receipt, NONCE), **refusals("401", "403", "404")},
                 parameters=_READ_PARAMETERS,
-                **_PROTECTED,
+                protected=True,
             )
         },
     }
@@ -102,30 +99,33 @@ def _oauth_paths() -> Json:
             "post": operation(
                 "token",
                 "oauth",
-                "申请令牌 / Get a token",
                 {**ok("The token.", content(JSON_TYPE, ref("schemas", "TokenAnswer")), NONCE), **errors},
                 parameters=[ref("parameters", "DPoP")],
                 requestBody={"required": True, "content": {FORM_TYPE: {"schema": form}}},
             )
         },
-        "/oauth2/jwks": {"get": unchanging("jwks", "oauth", "网关公钥 / Our public keys")},
+        "/oauth2/jwks": {"get": unchanging("jwks", "oauth", ref("schemas", "JsonWebKeySet"))},
         "/.well-known/oauth-authorization-server": {
-            "get": unchanging("metadata", "oauth", "授权服务器元数据 / RFC 8414")
+            "get": unchanging("metadata", "oauth", ref("schemas", "ServerMetadata"))
         },
     }
 
 
 def _log_paths() -> Json:
     text = content(TEXT_TYPE, {"type": "string"})
-    tile = content("application/octet-stream", {"type": "string", "contentMediaType": "application/octet-stream"})
+    # JSON Schema has no word for raw bytes; ``binary`` is OpenAPI's own, and what generators make bytes of.
+    tile = content("application/octet-stream", {"type": "string", "format": "binary"})
     proof = content(JSON_TYPE, ref("schemas", "ConsistencyProof"))
-    tile_path: Json = {"type": "string", "maxLength": 200, "pattern": r"^[0-9]{1,2}/(x[0-9]{3}/){0,6}[0-9]{3}$"}
+    tile_path: Json = {
+        "type": "string",
+        "maxLength": 200,
+        "pattern": r"^[0-9]{1,2}/(x[0-9]{3}/){0,6}[0-9]{3}(\.p/[1-9][0-9]{0,2})?$",
+    }
     return {
         "/v1/log/checkpoint": {
             "get": operation(
                 "checkpoint",
                 "log",
-                "签名检查点 / Signed checkpoint",
                 {**ok("c2sp.org/tlog-checkpoint", text), **refusals()},
             )
         },
@@ -133,7 +133,6 @@ def _log_paths() -> Json:
             "get": operation(
                 "tile",
                 "log",
-                "哈希块 / Tile (c2sp.org/tlog-tiles); `path` contains slashes",
                 {**ok("32 bytes for each hash.", tile), **refusals("404")},
                 parameters=[{"name": "path", "in": "path", "required": True, "schema": tile_path, "example": "0/000"}],
             )
@@ -142,7 +141,6 @@ def _log_paths() -> Json:
             "get": operation(
                 "inclusionProof",
                 "log",
-                "包含证明 / Inclusion proof",
                 {**ok("c2sp.org/tlog-proof@v1", text), **refusals("404")},
                 parameters=[number("index", required=True), number("size", required=False)],
             )
@@ -151,7 +149,6 @@ def _log_paths() -> Json:
             "get": operation(
                 "consistencyProof",
                 "log",
-                "一致性证明 / Consistency proof",
                 {**ok("RFC 9162 section 2.1.4", proof), **refusals("404")},
                 parameters=[number("from", required=True), number("to", required=True)],
             )
@@ -161,14 +158,14 @@ def _log_paths() -> Json:
 
 def _public_paths() -> Json:
     status = content(JSON_TYPE, ref("schemas", "ServiceStatus"))
-    pages = {"type": "object", "properties": {"errors": {"type": "array", "items": ref("schemas", "ErrorPage")}}}
+    page = {**content(JSON_TYPE, ref("schemas", "ErrorPage")), **content(HTML_TYPE, {"type": "string"})}
+    pages = {**content(JSON_TYPE, ref("schemas", "ErrorPages")), **content(HTML_TYPE, {"type": "string"})}
     code: Json = {"type": "string", "pattern": "^[a-z_]+$", "maxLength": 64}
     return {
         "/": {
             "get": operation(
                 "pointer",
                 "service",
-                "入口 / Where to begin",
                 {**ok("Where to begin.", content(JSON_TYPE, ref("schemas", "Pointer"))), **refusals()},
             )
         },
@@ -176,25 +173,22 @@ def _public_paths() -> Json:
             "get": operation(
                 "status",
                 "service",
-                "数据新鲜度 / How fresh the source is",
                 {**ok("The state.", status), **refusals()},
             )
         },
-        "/v1/openapi.json": {"get": unchanging("openapi", "service", "本文档 / This document")},
+        "/v1/openapi.json": {"get": unchanging("openapi", "service", {"type": "object"})},
         "/docs/errors": {
             "get": operation(
                 "errorPages",
                 "docs",
-                "错误码列表 / All error codes",
-                {**ok("All codes.", content(JSON_TYPE, pages)), **refusals()},
+                {**ok("All codes.", pages), **refusals()},
             )
         },
         "/docs/errors/{code}": {
             "get": operation(
                 "errorPage",
                 "docs",
-                "错误码说明 / One error code",
-                {**ok("The code.", content(JSON_TYPE, ref("schemas", "ErrorPage"))), **refusals("404")},
+                {**ok("The code.", page), **refusals("404")},
                 parameters=[
                     {"name": "code", "in": "path", "required": True, "schema": code, "example": "validation_failed"}
                 ],

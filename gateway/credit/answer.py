@@ -36,7 +36,7 @@ _TIER_ORDER: Final = {Tier.SERIOUS: 0, Tier.GENERAL: 1, Tier.MINOR: 2}
 
 
 class Outcome(StrEnum):
-    """What an answer comes to. Only ``CLEAR`` says that nothing is in force."""
+    """What an answer comes to. Only ``clear`` says that nothing is in force."""
 
     CLEAR = "clear"
     RESTRICTED = "restricted"

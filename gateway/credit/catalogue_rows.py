@@ -19,7 +19,7 @@ Months: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=600)]
 
 
 class Confidence(StrEnum):
-    """How well a row is founded. ``UNVERIFIED`` is said in every answer that rests on the row."""
+    """How well a row is founded. ``unverified`` is said in every answer that rests on the row."""
 
     TEXT = "text"
     SECONDARY = "secondary"

@@ -20,7 +20,7 @@ from gateway.credit.record import Decision, Lifecycle, ListEntry, Penalty, Proce
 
 
 class State(StrEnum):
-    """Where a record stands. Only the first three are visible."""
+    """Where a record stands. Only ``in_force``, ``observation`` and ``under_objection`` are visible."""
 
     IN_FORCE = "in_force"
     OBSERVATION = "observation"

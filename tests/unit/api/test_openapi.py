@@ -11,13 +11,19 @@ import msgspec
 import pytest
 
 from gateway.api.edge import partner_routes
-from gateway.api.openapi import EXAMPLE_ISSUER, document, render_document
+from gateway.api.openapi import EXAMPLE_ISSUER, JsonWebKeySet, ServerMetadata, document, render_document
+from gateway.base.canonical import parse_json_object
 from gateway.base.errors import ErrorKind
+from gateway.base.messages.openapi import OPERATIONS, TAGS, WORDS_OF
+from gateway.identity.metadata import render_jwks, render_metadata
+from gateway.identity.signing_key import SigningKey
 from gateway.web.problem import status_of
 from tests.fakes.use_cases import World
 
 COMMITTED = Path(__file__).parents[3] / "schemas" / "openapi.json"
 DOCUMENT = document(EXAMPLE_ISSUER)
+LINTERS = Path(__file__).parents[3] / ".ci" / "openapi"
+PROTECTED = {"verify", "readVerification", "readReceipt"}
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -73,3 +79,72 @@ def test_the_request_refuses_unknown_members_and_bounds_every_text():
 
 def test_every_problem_code_is_listed():
     assert set(DOCUMENT["components"]["schemas"]["ErrorKind"]["enum"]) == {kind.value for kind in ErrorKind}
+
+
+def test_every_operation_says_who_may_call_it():
+    """Nothing is left to a default: a public operation says that it needs nothing."""
+    needs = {operation["operationId"]: operation["security"] for _method, _path, operation in operations()}
+
+    assert {name for name, schemes in needs.items() if schemes == [{"dpop": []}]} == PROTECTED
+    assert {name for name, schemes in needs.items() if schemes == []} == needs.keys() - PROTECTED
+
+
+def test_every_operation_is_described_in_both_languages_and_no_text_is_left_over():
+    described = {operation["operationId"]: operation["description"] for _method, _path, operation in operations()}
+
+    assert described == {name: f"{text.description.zh}\n\n{text.description.en}" for name, text in OPERATIONS.items()}
+
+
+def test_every_tag_is_declared_and_used():
+    used = {tag for _method, _path, operation in operations() for tag in operation["tags"]}
+
+    assert used == {tag["name"] for tag in DOCUMENT["tags"]} == set(TAGS)
+
+
+def test_somebody_can_be_asked_under_the_address_of_this_gateway():
+    assert DOCUMENT["info"]["contact"]["url"] == f"{EXAMPLE_ISSUER}/"
+    assert DOCUMENT["info"]["title"].isascii()  # generators name packages after it
+
+
+def test_every_word_of_every_enumeration_is_explained():
+    schemas = DOCUMENT["components"]["schemas"]
+    words = {name: schema["enum"] for name, schema in schemas.items() if "enum" in schema}
+
+    assert words.keys() == {*WORDS_OF, "ErrorKind"}
+    assert {name: set(values) for name, values in words.items() if name in WORDS_OF} == {
+        name: set(meanings) for name, meanings in WORDS_OF.items()
+    }
+    for name, values in words.items():
+        assert schemas[name]["type"] == "string"
+        assert all(f"* `{value}`: " in schemas[name]["description"] for value in values)
+
+
+def test_descriptions_are_markdown_and_not_indented_code():
+    """A docstring carries the indentation of its class, which Markdown would show as a block of code."""
+    described = [schema["description"] for schema in DOCUMENT["components"]["schemas"].values()]
+
+    assert [text for text in described if "\n    " in text] == []
+
+
+@pytest.mark.parametrize(
+    ("served", "described"),
+    [
+        (render_metadata(EXAMPLE_ISSUER), ServerMetadata),
+        (render_jwks([SigningKey.generate().public]), JsonWebKeySet),
+    ],
+)
+def test_the_public_documents_of_oauth_have_the_members_that_are_described(served, described):
+    read = msgspec.json.decode(served, type=described)
+
+    assert parse_json_object(served).keys() == set(described.__struct_fields__)
+    assert read
+
+
+def test_the_linters_are_locked_and_leave_no_rule_out():
+    """Their lock file names digests and no host; whoever switches a rule off must come by here with a reason."""
+    locked = parse_json_object((LINTERS / "package-lock.json").read_bytes())["packages"]
+    rules = {name: (LINTERS / name).read_text() for name in ("redocly.yaml", "spectral.yaml")}
+
+    assert [path for path, package in locked.items() if path and "integrity" not in package] == []
+    assert [path for path, package in locked.items() if "resolved" in package] == []
+    assert [name for name, text in rules.items() if "rules:" in text] == []
