@@ -1,6 +1,7 @@
-"""Logging: JSON lines on stdout, fields from an allow-list, and no way for a secret or a name to get in by accident.
+"""Logging: JSON lines, fields from an allow-list, and no way for a secret or a name to get in by accident.
 
-For: every process of the gateway, configured once at start. Not for: the audit log, which is in the database.
+For: every process of the gateway, configured once at start: on stdout for one that serves, on stderr for a command, whose stdout is its
+result. Not for: the audit log, which is in the database.
 Event names are constants in the past tense (``receipt_issued``); facts are fields. A field that is not in ``FIELDS`` is
 dropped and its name listed under ``dropped``: a new field is added here, with its reason, in the commit that logs it.
 An exception is written as its type and the places it went through, never its text: it may repeat what a stranger sent.
@@ -18,6 +19,7 @@ import msgspec
 import structlog
 
 from gateway.base.clock import SystemClock, rfc3339
+from gateway.base.printable import printable_json
 from gateway.base.settings import LogFormat, LogLevel
 
 if TYPE_CHECKING:
@@ -95,6 +97,16 @@ def configure_logging(level: LogLevel, form: LogFormat) -> None:
             cast("BinaryIO", stream)  # the library calls write and flush, and nothing else
         ),
         cache_logger_on_first_use=True,
+    )
+
+
+def configure_command_logging() -> None:
+    """Set up logging for a command: warnings and errors alone, on whatever stderr is when they are written."""
+    structlog.configure(
+        processors=[_render_printable],
+        wrapper_class=structlog.make_filtering_bound_logger(LogLevel.WARNING.value),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
     )
 
 
@@ -190,6 +202,10 @@ def _allow(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
             del event[name]
         event["dropped"] = sorted(unknown)
     return event
+
+
+def _render_printable(logger: WrappedLogger, name: str, event: EventDict) -> str:
+    return printable_json(_render(logger, name, event).decode())
 
 
 def _render(logger: WrappedLogger, name: str, event: EventDict) -> bytes:

@@ -1,12 +1,12 @@
 """An answer as a card in the terminal: what was found, on which basis, until when, and what can be done.
 
-For: ``credit-gateway verify``. The document is shown as the gateway sent it; nothing is judged here. Texts in it are data:
-control characters are replaced, and nothing is read as markup.
+For: ``credit-gateway verify``. The document is shown as the gateway sent it; nothing is judged here. Texts in it are data: each
+passes ``base.printable`` where it enters a row, and nothing is read as markup.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -17,7 +17,8 @@ from rich.text import Text
 from gateway.base.clock import parse_rfc3339
 from gateway.base.messages import Lang
 from gateway.base.messages.cli import WORDS
-from gateway.cli.terminal import NOTHING, Terminal, clean
+from gateway.base.printable import printable
+from gateway.cli.terminal import NOTHING, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +34,8 @@ _STYLES: Final = {
 }
 _MAX_WIDTH: Final = 100
 _LABEL_WIDTH: Final = 12
+_Row: TypeAlias = tuple[str, *tuple[str, ...]]
+"""The word for a fact, and its lines."""
 
 
 def show_card(terminal: Terminal, answer: Mapping[str, Any], verified: VerifiedReceipt) -> None:
@@ -43,26 +46,23 @@ def show_card(terminal: Terminal, answer: Mapping[str, Any], verified: VerifiedR
     for flag in answer.get("flags") or ():
         parts += [Rule(style="dim"), _facts(terminal, _flag_rows(terminal, flag))]
     for notice in answer.get("notices") or ():
-        parts += [Rule(style="dim"), Text(clean(_told(terminal, notice.get("meaning"))))]
+        parts += [Rule(style="dim"), Text(printable(_told(terminal, notice.get("meaning"))))]
     parts += [Rule(style="dim"), _facts(terminal, _foot_rows(terminal, answer, verified))]
-    verdict = terminal.word(f"outcome_{outcome}") if f"outcome_{outcome}" in WORDS else clean(outcome)
+    verdict = terminal.word(f"outcome_{outcome}") if f"outcome_{outcome}" in WORDS else printable(outcome)
     width = min(_MAX_WIDTH, terminal.out.width)
-    terminal.out.print(
-        Panel(Group(*parts), title=Text(verdict, style), title_align="left", border_style=style, width=width),
-        soft_wrap=False,
-    )
+    terminal.show(Panel(Group(*parts), title=Text(verdict, style), title_align="left", border_style=style, width=width))
 
 
-def _facts(terminal: Terminal, rows: Iterable[tuple[str, str]]) -> Table:
+def _facts(terminal: Terminal, rows: Iterable[_Row]) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True, min_width=_LABEL_WIDTH)
     grid.add_column(overflow="fold")
-    for word, text in rows:
-        grid.add_row(terminal.word(word), Text(clean(text)))
+    for word, *lines in rows:
+        grid.add_row(terminal.word(word), Text("\n".join(map(printable, lines))))
     return grid
 
 
-def _head_rows(terminal: Terminal, answer: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def _head_rows(terminal: Terminal, answer: Mapping[str, Any]) -> Iterable[_Row]:
     subject = answer.get("subject") or {}
     yield "subject", " ".join(str(subject[part]) for part in ("uscc", "name") if subject.get(part)) or NOTHING
     for candidate in answer.get("candidates") or ():
@@ -71,13 +71,13 @@ def _head_rows(terminal: Terminal, answer: Mapping[str, Any]) -> Iterable[tuple[
         yield "reasons", _told(terminal, reason)
 
 
-def _flag_rows(terminal: Terminal, flag: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def _flag_rows(terminal: Terminal, flag: Mapping[str, Any]) -> Iterable[_Row]:
     state = str(flag.get("state"))
     yield "flags", f"{_told(terminal, flag.get('name'))} [{terminal.word(state) if state in WORDS else state}]"
     measures = [_told(terminal, measure) for measure in flag.get("measures") or ()]
     if measures:
-        yield "measures", "\n".join(measures)
-    yield "basis", "\n".join(map(str, flag.get("basis") or ())) or NOTHING
+        yield "measures", *measures
+    yield "basis", *(map(str, flag.get("basis") or (NOTHING,)))
     yield "authority", str(flag.get("authority") or NOTHING)
     yield "document", str(flag.get("document_no") or NOTHING)
     yield "from", str(flag.get("decided_on") or NOTHING)
@@ -87,7 +87,7 @@ def _flag_rows(terminal: Terminal, flag: Mapping[str, Any]) -> Iterable[tuple[st
         yield "unverified_row", ", ".join(map(str, flag["unverified"]))
 
 
-def _foot_rows(terminal: Terminal, answer: Mapping[str, Any], verified: VerifiedReceipt) -> Iterable[tuple[str, str]]:
+def _foot_rows(terminal: Terminal, answer: Mapping[str, Any], verified: VerifiedReceipt) -> Iterable[_Row]:
     yield "as_of", f"{_moment(terminal, answer.get('as_of'))} · {answer.get('feed')} {answer.get('feed_version')}"
     yield "catalogue", str(answer.get("catalogue_version"))
     yield "verification", str(answer.get("id"))

@@ -42,9 +42,9 @@ class DemoScreen:
             with self._terminal.out.status(Text(f"{text} …")):
                 yield
         else:
-            self._terminal.out.print(Text(f"… {text}"))
+            self._terminal.line(f"… {text}")
             yield
-        self._terminal.out.print(Text(f"✔ {text} ({perf_counter() - started:.1f} s)"))
+        self._terminal.line(f"✔ {text} ({perf_counter() - started:.1f} s)")
 
     def ready(self, ready: Mapping[str, Any], settings: Settings, home: DemoHome) -> None:
         """Say where everything is and what to type next."""
@@ -59,13 +59,13 @@ class DemoScreen:
             ("profile", home.profile),
             ("policy", home.log_policy),
         ]
-        terminal.out.print()
+        terminal.line()
         for word, value in lines:
-            terminal.out.print(Text(f"  {terminal.word(word)}: {value}"))
-        terminal.out.print()
-        terminal.out.print(Text(terminal.word("demo_ready")))
-        terminal.out.print(Text(terminal.word("demo_next")))
-        terminal.out.print(Text(f"\n  {next_command(home)}\n", "bold"))
+            terminal.line(f"  {terminal.word(word)}: {value}")
+        terminal.line()
+        terminal.line(terminal.word("demo_ready"))
+        terminal.line(terminal.word("demo_next"))
+        terminal.line(f"\n  {next_command(home)}\n", "bold")
 
 
 PROGRAM: Final = "credit-gateway"

@@ -14,13 +14,16 @@ from gateway.base.messages import say
 from gateway.base.messages import settings as setting_messages
 from gateway.base.messages.cli import WORDS
 from gateway.base.messages.problems import PROBLEMS
+from gateway.base.printable import printable
 from gateway.base.settings import SettingsError
 from gateway.cli.terminal import Exit, Terminal
 from gateway.postgres.preflight import PreflightError
 from gateway.postgres.schema import MigrateError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gateway.base.settings import SettingFault
 
 _EXITS: Final = {
     ErrorKind.UNAUTHENTICATED: Exit.AUTHENTICATION,
@@ -47,12 +50,13 @@ _DOUBTS: Final = frozenset(Doubt)
 
 
 class CommandError(Exception):
-    """A command cannot do what was asked; ``code`` names a sentence of ``messages.cli``."""
+    """A command cannot do what was asked; ``code`` names a sentence of ``messages.cli``, ``details`` follow it, a line each."""
 
-    def __init__(self, exit_code: Exit, code: str, **blanks: str | int) -> None:
+    def __init__(self, exit_code: Exit, code: str, /, details: Sequence[str] = (), **blanks: str | int) -> None:
         super().__init__(code)
         self.exit_code = exit_code
         self.code = code
+        self.details = details
         self.blanks: Mapping[str, str | int] = blanks
 
 
@@ -60,18 +64,18 @@ def explain(error: Exception, terminal: Terminal) -> Exit:
     """Say what went wrong, in one sentence a line, and return the exit code."""
     match error:
         case CommandError():
-            terminal.complain(terminal.word(error.code, **error.blanks))
+            _report(terminal, terminal.word(error.code, **error.blanks), error.details)
             return error.exit_code
         case SettingsError():
-            terminal.complain(terminal.word("settings_faulty", count=len(error.faults)))
-            for fault in error.faults:
-                sentence = say(setting_messages.FAULTS, fault.code, terminal.lang, **fault.params)
-                terminal.complain(f"  {fault.name} {sentence}")
+            _report(
+                terminal,
+                terminal.word("settings_faulty", count=len(error.faults)),
+                [f"{fault.name} {_setting_fault(fault, terminal)}" for fault in error.faults],
+            )
             return Exit.CONFIGURATION
         case PreflightError():
-            terminal.complain(terminal.word("database_unfit"))
-            for unfit in error.faults:
-                terminal.complain(f"  {terminal.word(unfit.code, **unfit.params)}")
+            unfit = [terminal.word(fault.code, **fault.params) for fault in error.faults]
+            _report(terminal, terminal.word("database_unfit"), unfit)
             return Exit.CONFIGURATION
         case MigrateError():
             terminal.complain(terminal.word("migrate_failed", why=str(error.args[0])))
@@ -84,6 +88,16 @@ def explain(error: Exception, terminal: Terminal) -> Exit:
             place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
             terminal.complain(terminal.word("unexpected", error=type(error).__name__, place=place))
             return Exit.FAILED
+
+
+def _report(terminal: Terminal, sentence: str, details: Iterable[str]) -> None:
+    terminal.complain(sentence)
+    for detail in details:
+        terminal.complain(f"  {printable(detail)}")
+
+
+def _setting_fault(fault: SettingFault, terminal: Terminal) -> str:
+    return say(setting_messages.FAULTS, fault.code, terminal.lang, **fault.params)
 
 
 def exit_of(kind: ErrorKind) -> Exit:

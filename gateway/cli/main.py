@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import CycloptsError
 
+from gateway.base.log import configure_command_logging
 from gateway.base.messages import Lang
 from gateway.cli.common import language_of_environment
 from gateway.cli.failures import explain
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     lang = _language(given)
+    configure_command_logging()  # what serves configures its own
     terminal = Terminal(lang=lang)
     try:
         result = build_app(lang)(given, exit_on_error=False, print_error=False)

@@ -6,6 +6,7 @@ Source: RFC 6749 section 4.4, RFC 7523, RFC 9449 section 8 (a nonce asked for is
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
 
 DEADLINE_S: Final = 30.0
 MAX_ANSWER_BYTES: Final = 1 << 20
+MAX_DETAILS: Final = 50
+"""Of a refusal; the gateway names no more faults either."""
 _OK: Final = 200
+# What is put into a header field or a proof must be of the alphabet that its standard gives it.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,16384}=*", re.ASCII)
+"""RFC 9449 section 7.1 (token68)."""
+_NONCE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,512}", re.ASCII)
+"""RFC 9449 section 8.1 (NQCHAR)."""
 _ATTEMPTS: Final = 2
 """The second one only because the first was told to use a nonce."""
 _EXITS: Final = {
@@ -114,7 +122,7 @@ class PartnerClient:
                 raise _refused(reply)
             members = _members(reply.raw, profile.token_endpoint)
             token = members.get("access_token")
-            if reply.status == _OK and isinstance(token, str):
+            if reply.status == _OK and isinstance(token, str) and _TOKEN.fullmatch(token) is not None:
                 return token, nonce
             if members.get("error") != "use_dpop_nonce":
                 why = members.get("error_description") or members.get("error") or str(reply.status)
@@ -141,7 +149,7 @@ class PartnerClient:
                 raw = await answer.content.read(MAX_ANSWER_BYTES)
                 while chunk := await answer.content.read(MAX_ANSWER_BYTES - len(raw)):
                     raw += chunk
-                return _Reply(answer.status, answer.headers.get("DPoP-Nonce"), raw, proof)
+                return _Reply(answer.status, _nonce(answer.headers.get("DPoP-Nonce", "")), raw, proof)
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise CommandError(Exit.UNHEALTHY, "unreachable", url=url) from exc
 
@@ -153,19 +161,24 @@ def _members(raw: bytes, url: str) -> dict[str, Json]:
         raise CommandError(Exit.FAILED, "answer_malformed", url=url) from exc
 
 
+def _nonce(text: str) -> str | None:
+    """Return a nonce as it may be proven with; what is none is passed over, as if none had been sent."""
+    return text if _NONCE.fullmatch(text) is not None else None
+
+
 def _refused(reply: _Reply) -> CommandError:
     """Return what a problem document says: its own sentence, and each field's. A proxy in front may say it without one."""
     try:
         problem = parse_json_object(reply.raw)
     except JsonError:
         problem = {}
-    said = [str(problem.get("detail") or problem.get("error_description") or problem.get("title") or reply.status)]
+    why = str(problem.get("detail") or problem.get("error_description") or problem.get("title") or reply.status)
     errors = problem.get("errors")
     faults = [fault for fault in errors if isinstance(fault, dict)] if isinstance(errors, list) else []
-    said += [f"\n  {fault.get('path') or '/'}: {_joined(fault.get('message'), fault.get('hint'))}" for fault in faults]
+    details = [f"{fault.get('path') or '/'}: {_joined(fault.get('message'), fault.get('hint'))}" for fault in faults]
     exit_code = _EXITS.get(reply.status, Exit.UNHEALTHY if reply.status >= 500 else Exit.FAILED)  # noqa: PLR2004 - RFC 9110 15.6
     code = problem.get("code") or problem.get("error") or reply.status
-    return CommandError(exit_code, "request_refused", problem=str(code), why="".join(said))
+    return CommandError(exit_code, "request_refused", details[:MAX_DETAILS], problem=str(code), why=why)
 
 
 def _joined(message: Json, hint: Json) -> str:

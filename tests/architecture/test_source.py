@@ -78,6 +78,25 @@ def test_jwts_are_decoded_in_one_place():
     assert calls == ["gateway/identity/token.py"]
 
 
+def test_the_command_line_writes_in_one_place():
+    """So that no text of others can go round what makes it printable. Help is written by the parser, spinners by their library."""
+    writing = {"print", "print_json", "file", "log", "rule", "write", "writelines"}
+    places = {
+        f"{named(path)}:{node.lineno}"
+        for path in MODULES
+        if path.is_relative_to(ROOT / "gateway" / "cli")
+        for node in ast.walk(tree_of(path))
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in writing
+            and ast.unparse(node.value).endswith((".out", ".err"))
+        )
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write", "sys.stderr.write"})
+    }
+
+    assert {place.partition(":")[0] for place in places} == {"gateway/cli/terminal.py"}
+
+
 def test_whatever_is_silenced_has_a_reason():
     """``noqa`` names its rule and, after a dash, its reason; ``type: ignore`` its code and, in a comment, its reason."""
     bare = [

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -70,7 +69,7 @@ def get(
     if terminal.json:
         terminal.document(shape)
     else:
-        terminal.out.print_json(msgspec.json.encode(shape).decode())
+        terminal.tree(shape)
     return Exit.OK
 
 

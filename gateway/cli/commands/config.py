@@ -94,7 +94,7 @@ def schema(
             ["---"] * len(heading),
             *([f"`{name}`", f"`{default}`", text] for name, default, text in rows),
         ]
-        terminal.out.file.write("".join(f"| {' | '.join(cells)} |\n" for cells in lines))
+        terminal.file("".join(f"| {' | '.join(cells)} |\n" for cells in lines))
     else:
         terminal.table(("setting", "default", "meaning"), rows)
     return Exit.OK

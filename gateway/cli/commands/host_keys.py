@@ -43,5 +43,5 @@ def log_policy(*, common: CommonOptions = None) -> int:
     if terminal.json:
         terminal.document({"policy": policy})
     else:
-        terminal.out.file.write(policy)
+        terminal.file(policy)
     return Exit.OK

@@ -29,7 +29,7 @@ def migrate_(
     settings = options.settings()
     if plan_only:
         sql = run(_plan(settings))
-        terminal.document({"sql": sql}) if terminal.json else terminal.out.file.write(sql)
+        terminal.document({"sql": sql}) if terminal.json else terminal.file(sql)
         return Exit.OK
     done = run(_migrate(settings, roles=roles))
     if terminal.json:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.text import Text
 
 from gateway.audit.policy import Policy, PolicyError, parse_policy
 from gateway.audit.receipt import ReceiptError, VerifiedReceipt, verify_receipt
@@ -66,7 +65,7 @@ def _report_success(terminal: Terminal, verified: VerifiedReceipt) -> None:
         )
         return
     for step in verified.passed:
-        terminal.out.print(Text(f"  ✔ {terminal.pick(STEPS[step.value])}"))
+        terminal.line(f"  ✔ {terminal.pick(STEPS[step.value])}")
     if not verified.answer_checked:
-        terminal.out.print(Text(f"  {terminal.pick(ANSWER_NOT_CHECKED)}"))
+        terminal.line(f"  {terminal.pick(ANSWER_NOT_CHECKED)}")
     terminal.tell("receipt_good", log=checkpoint.origin, index=verified.leaf_index, size=checkpoint.size)

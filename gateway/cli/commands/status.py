@@ -41,5 +41,5 @@ def version(*, common: CommonOptions = None) -> int:
     if terminal.json:
         terminal.document({"version": __version__})
     else:
-        terminal.out.print(__version__)
+        terminal.line(__version__)
     return Exit.OK

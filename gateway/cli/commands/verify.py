@@ -71,7 +71,7 @@ async def _ask(profile: Profile, key: SigningKey, question: Json, terminal: Term
 
 def _show(terminal: Terminal, received: Received, verified: VerifiedReceipt) -> None:
     if terminal.json:
-        terminal.out.file.write(received.document.decode("utf-8") + "\n")
+        terminal.received(received.document)  # its receipt was verified, so it is JSON
         return
     try:
         show_card(terminal, parse_json_object(received.document), verified)

@@ -11,7 +11,7 @@ from gateway.base.errors import Fault
 from gateway.base.messages import Lang
 from gateway.base.messages.faults import HINTS, MESSAGES, fault_hint, fault_message
 from gateway.cli.failures import CommandError
-from gateway.cli.partner_client import PartnerClient
+from gateway.cli.partner_client import MAX_DETAILS, PartnerClient
 from gateway.cli.profile import Profile
 from gateway.cli.terminal import Exit
 from gateway.identity.signing_key import SigningKey
@@ -75,6 +75,22 @@ async def test_a_refused_client_ends_with_3():
     assert (error.exit_code, error.code, error.blanks["why"]) == (Exit.AUTHENTICATION, "token_refused", "No.")
 
 
+@pytest.mark.parametrize("token", ["", "a b", "a\r\nX-Forged: 1", "甲", "a\u202eb", "x" * 20_000, 7, None, {}])
+async def test_a_token_that_no_header_field_can_carry_is_none(token):
+    """RFC 9449 section 7.1: it is of the alphabet of ``token68``."""
+    error = await refused(token=(200, {"access_token": token}))
+
+    assert (error.exit_code, error.code) == (Exit.AUTHENTICATION, "token_refused")
+
+
+async def test_of_a_refusal_without_end_the_first_faults_are_told():
+    faults = [{"path": f"/{number}", "message": "No."} for number in range(1000)]
+
+    error = await refused(answer=(422, {"code": "validation_failed", "detail": "x", "errors": faults}))
+
+    assert error.details == [f"/{number}: No." for number in range(MAX_DETAILS)]
+
+
 BLANKS = {"position": 18, "expected": "P"}
 MEANT = {**BLANKS, "suggestions": "91990000000000035P"}
 WRONG_ZH = "第 18 位是校验位，与前 17 位不符；若前 17 位无误，应为 P。"
@@ -102,7 +118,7 @@ async def test_a_mistyped_code_is_explained_in_sentences(lang, blanks, expected)
     error = await refused(answer=(422, {"code": "validation_failed", "detail": "x", "errors": [shown]}))
 
     assert error.exit_code is Exit.USAGE
-    assert error.blanks["why"] == f"x\n  /subject/uscc: {expected}"
+    assert (error.blanks["why"], error.details) == ("x", [f"/subject/uscc: {expected}"])
 
 
 @pytest.mark.parametrize("table", [MESSAGES, HINTS], ids=["messages", "hints"])
