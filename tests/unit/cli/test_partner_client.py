@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -33,6 +36,11 @@ async def refused(*, token: tuple[int, object] = TOKEN, answer: tuple[int, objec
     app = web.Application()
     app.router.add_post("/oauth2/token", giving(*token))
     app.router.add_post("/v1/verifications", giving(*answer))
+    return await asked(app)
+
+
+async def asked(app: web.Application) -> CommandError:
+    """Ask a server one question; return how the command gave up."""
     async with TestServer(app) as server:
         base = str(server.make_url("")).rstrip("/")
         profile = Profile(
@@ -81,6 +89,35 @@ async def test_a_token_that_no_header_field_can_carry_is_none(token):
     error = await refused(token=(200, {"access_token": token}))
 
     assert (error.exit_code, error.code) == (Exit.AUTHENTICATION, "token_refused")
+
+
+@pytest.mark.parametrize("nonce", ["甲", 'a"b', "a\\b", "a b", "\udc9b", "\u202e", "n" * 513])
+async def test_a_nonce_that_is_none_is_proven_by_nobody(nonce):
+    """RFC 9449 section 8.1: it is of the alphabet of ``NQCHAR``. The next proof is made as if none had been sent."""
+    error, proofs = await refused_with_nonce(nonce)
+
+    assert (error.exit_code, error.blanks["why"]) == (Exit.AUTHENTICATION, "use_dpop_nonce")
+    assert [set(proof) & {"nonce"} for proof in proofs] == [set(), set()]
+
+
+async def test_a_nonce_is_proven_once_it_was_asked_for():
+    _error, proofs = await refused_with_nonce("eyJ7S_zG.eyJH0-Z.HX4w-7v")
+
+    assert [proof.get("nonce") for proof in proofs] == [None, "eyJ7S_zG.eyJH0-Z.HX4w-7v"]
+
+
+async def refused_with_nonce(nonce: str) -> tuple[CommandError, list[dict[str, object]]]:
+    """Ask for a nonce twice; return how the command gave up, and the claims of the proofs it sent."""
+    proofs: list[dict[str, object]] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        claims = request.headers["DPoP"].split(".")[1]
+        proofs.append(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))))
+        return web.json_response({"error": "use_dpop_nonce"}, status=400, headers={"DPoP-Nonce": nonce})
+
+    app = web.Application()
+    app.router.add_post("/oauth2/token", refuse)
+    return await asked(app), proofs
 
 
 async def test_of_a_refusal_without_end_the_first_faults_are_told():
