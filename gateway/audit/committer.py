@@ -64,8 +64,8 @@ class BatchGuardian(Protocol):
         """Return the last tree that this host has vouched for; refuse while there is a doubt."""
         ...
 
-    async def admit(self, head: Head, tiles: TileReader) -> None:
-        """Return if the locked head may be extended; ``tiles`` reads under the same lock."""
+    async def admit(self, head: Head, trusted: TreePoint, tiles: TileReader) -> None:
+        """Return if the locked head may be extended; ``trusted`` is from before the lock, ``tiles`` reads under it."""
         ...
 
     def mac(self, growth: Growth) -> bytes:
@@ -209,7 +209,6 @@ class Committer:
         """Run steps 2 to 8 once for one group."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        self._guardian.trusted()
         refused: dict[int, Refused] = {}
         with self._guardian.noticing_contradictions():
             batch = await self._transact(group, refused)
@@ -224,9 +223,10 @@ class Committer:
     async def _transact(self, group: list[_Waiting], refused: dict[int, Refused]) -> Batch | None:
         """Run steps 2 to 6, and 8 if need be; note by position who was refused. No batch when that was everyone."""
         batch: Batch | None = None
+        trusted = self._guardian.trusted()  # read before the lock is asked for: no head after it may be behind
         async with self._store.begin() as transaction:
             head, admission = await transaction.enter([waiting.entry for waiting in group])
-            await self._guardian.admit(head, transaction)
+            await self._guardian.admit(head, trusted, transaction)
             taken = _admit(group, admission, refused)
             if taken:
                 batch = await self._grow(transaction, head, [waiting.entry for waiting in taken])

@@ -29,7 +29,7 @@ from gateway.audit.batch_mac import BatchMac, ClaimedTree, TreePoint
 from gateway.audit.checkpoint import CheckpointSigner
 from gateway.audit.guard import Doubt, DoubtObserver, Guard, GuardState, refuse
 from gateway.audit.merkle import EMPTY_ROOT, LOG_CONTRADICTS_HEAD, Growth
-from gateway.audit.ports import Batch, Head
+from gateway.audit.ports import Batch, Head, StoreFailed
 from gateway.audit.proofs import ProofError, verify_consistency
 from gateway.audit.readers import StoredHead, TileReader
 from gateway.audit.tiles import StoredTree
@@ -71,16 +71,23 @@ class LogGuardian:
 
     # The audit commit ----------------------------------------------------------------------------------------------
 
-    async def admit(self, head: Head, tiles: TileReader) -> None:
+    async def admit(self, head: Head, trusted: TreePoint, tiles: TileReader) -> None:
         """Return if the locked head may be extended; ``tiles`` reads in the transaction that holds the lock.
+
+        ``trusted`` was the last tree vouched for before the lock was asked for: a head behind it was taken back. A head that is only
+        behind what is vouched for now is no contradiction: the server has ended our transaction meanwhile, because this process did not
+        run, and others went on.
 
         Raises:
             GatewayError: ``STORE_UNAVAILABLE`` with a doubt as its reason.
+            StoreFailed: the lock is lost; the transaction must be tried again.
         """
         state = self._trusted()
         point = TreePoint(head.frontier.size, head.root)
         if head.frontier.root != head.root:
             self._doubt(Doubt.CONTRADICTS_HEAD, point, state)
+        if trusted.size <= point.size < state.last.size:
+            raise StoreFailed("head_lock_lost")
         await self._grows(state, ClaimedTree(point, head.before, head.mac), tiles)
         self._admitted_from = state.last
 

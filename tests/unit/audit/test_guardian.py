@@ -12,7 +12,7 @@ from gateway.audit.batch_mac import ClaimedTree, TreePoint
 from gateway.audit.guard import Doubt
 from gateway.audit.guardian import LogGuardian
 from gateway.audit.merkle import EMPTY_FRONTIER, Appended, Frontier, leaf_hash
-from gateway.audit.ports import Batch, Head
+from gateway.audit.ports import Batch, Head, StoreFailed
 from gateway.audit.readers import StoredHead
 from gateway.audit.tiles import StoredTree
 from gateway.base.errors import ErrorKind, GatewayError
@@ -49,7 +49,7 @@ class Town:
 
     async def answer(self, guardian: LogGuardian, count: int = 1) -> Batch:
         """Admit, commit and prove one batch."""
-        await guardian.admit(self.head, self.log)
+        await guardian.admit(self.head, self.guard.state.last, self.log)
         batch = self.commit(count)
         await guardian.prove(batch)
         return batch
@@ -103,9 +103,9 @@ async def test_a_lone_process_extends_and_signs_without_reading_a_row():
 async def test_two_processes_of_a_host_need_no_rows_in_whatever_order_they_sign():
     town = Town()
     one, two = town.process(), town.process()
-    await one.admit(town.head, town.log)
+    await one.admit(town.head, town.guard.state.last, town.log)
     first = town.commit(5)
-    await two.admit(town.head, town.log)
+    await two.admit(town.head, town.guard.state.last, town.log)
     second = town.commit(7)
 
     await two.prove(second)
@@ -212,12 +212,25 @@ def forked(town: Town, *, at: int, mac=None) -> Head:
 
 
 async def test_an_older_copy_is_not_extended(town: Town):
-    assert await refused(town.process().admit(town.heads[-2], town.log)) == Doubt.ROLLED_BACK
+    assert await refused(town.process().admit(town.heads[-2], town.guard.state.last, town.log)) == Doubt.ROLLED_BACK
     assert town.doubts.said == [Doubt.ROLLED_BACK]
 
 
+async def test_a_head_that_others_have_left_behind_since_is_no_doubt(town: Town):
+    """This process did not run for a while: the server ended its transaction, another process answered and signed."""
+    slow, quick = town.process(), town.process()
+    trusted, head = slow.trusted(), town.head
+    await town.answer(quick)
+
+    with pytest.raises(StoreFailed, match="head_lock_lost"):
+        await slow.admit(head, trusted, town.log)
+
+    assert town.doubts.said == []
+    await town.answer(slow)
+
+
 async def test_an_empty_log_in_its_place_is_not_extended(town: Town):
-    assert await refused(town.process().admit(town.heads[0], town.log)) == Doubt.ROLLED_BACK
+    assert await refused(town.process().admit(town.heads[0], town.guard.state.last, town.log)) == Doubt.ROLLED_BACK
 
 
 async def test_another_root_of_the_same_size_is_not_extended(town: Town):
@@ -225,7 +238,7 @@ async def test_another_root_of_the_same_size_is_not_extended(town: Town):
     appended = fork.append([b"other %d" % n for n in range(town.head.frontier.size)])
     head = head_after(town.heads[0], appended)
 
-    assert await refused(town.process().admit(head, fork)) == Doubt.FORKED
+    assert await refused(town.process().admit(head, town.guard.state.last, fork)) == Doubt.FORKED
 
 
 @pytest.mark.parametrize("mac", [None, b"\x00" * 32, b"", OTHERS_MAC.make(EMPTY, EMPTY)])
@@ -235,7 +248,7 @@ async def test_leaves_appended_by_the_owner_are_not_extended(town: Town, mac: by
     town.commit(1)
     head = Head(town.head.frontier, town.head.root, MOMENT, point_of(honest.frontier), mac)
 
-    assert await refused(town.process().admit(head, town.log)) == Doubt.UNAUTHENTICATED
+    assert await refused(town.process().admit(head, town.guard.state.last, town.log)) == Doubt.UNAUTHENTICATED
 
 
 async def test_the_mac_of_another_batch_authenticates_nothing(town: Town):
@@ -243,14 +256,14 @@ async def test_the_mac_of_another_batch_authenticates_nothing(town: Town):
     town.commit(1)
     head = Head(town.head.frontier, town.head.root, MOMENT, point_of(honest.frontier), honest.mac)
 
-    assert await refused(town.process().admit(head, town.log)) == Doubt.UNAUTHENTICATED
+    assert await refused(town.process().admit(head, town.guard.state.last, town.log)) == Doubt.UNAUTHENTICATED
 
 
 async def test_a_genuine_mac_after_a_batch_that_was_exchanged_is_not_enough(town: Town):
     """A host appended to the fork, deceived (it has no guard of this log); this host signed the other branch."""
     head = forked(town, at=1)
 
-    assert await refused(town.process().admit(head, town.log)) == Doubt.FORKED
+    assert await refused(town.process().admit(head, town.guard.state.last, town.log)) == Doubt.FORKED
 
 
 async def test_a_frontier_that_does_not_make_the_root_is_not_extended(town: Town):
@@ -258,7 +271,7 @@ async def test_a_frontier_that_does_not_make_the_root_is_not_extended(town: Town
     changed = Frontier(frontier.size, (bytes(32), *frontier.peaks[1:]))
     head = Head(changed, town.head.root, MOMENT, town.head.before, town.head.mac)
 
-    assert await refused(town.process().admit(head, town.log)) == Doubt.CONTRADICTS_HEAD
+    assert await refused(town.process().admit(head, town.guard.state.last, town.log)) == Doubt.CONTRADICTS_HEAD
 
 
 async def test_rows_that_are_missing_for_the_proof_are_a_contradiction(town: Town):
@@ -267,7 +280,7 @@ async def test_rows_that_are_missing_for_the_proof_are_a_contradiction(town: Tow
     town.commit(2)
     town.log.tile_rows[0].clear()
 
-    assert await refused(guardian.admit(town.head, town.log)) == Doubt.CONTRADICTS_HEAD
+    assert await refused(guardian.admit(town.head, town.guard.state.last, town.log)) == Doubt.CONTRADICTS_HEAD
 
 
 async def test_a_head_row_put_there_for_a_second_is_not_signed(town: Town):
@@ -292,8 +305,8 @@ async def test_a_root_that_was_exchanged_in_a_batch_row_is_not_signed(town: Town
 async def test_a_fork_signed_by_another_process_meanwhile_stops_this_one(town: Town):
     """A second writer on a copy of the data directory: whoever signs first wins, the other finds out before it signs."""
     one, two = town.process(), town.process()
-    await one.admit(town.head, town.log)
-    await two.admit(town.head, town.log)
+    await one.admit(town.head, town.guard.state.last, town.log)
+    await two.admit(town.head, town.guard.state.last, town.log)
     copy = MemoryLog()
     for head in town.heads[1:]:
         copy.append(make_leaves(head.frontier.size - copy.frontier.size, copy.frontier.size))
@@ -307,8 +320,8 @@ async def test_a_fork_signed_by_another_process_meanwhile_stops_this_one(town: T
 
 async def test_a_tree_signed_inside_our_batch_is_a_fork(town: Town):
     one, two = town.process(), town.process()
-    await one.admit(town.head, town.log)
-    await two.admit(town.head, town.log)
+    await one.admit(town.head, town.guard.state.last, town.log)
+    await two.admit(town.head, town.guard.state.last, town.log)
     copy = MemoryLog()
     for head in town.heads[1:]:
         copy.append(make_leaves(head.frontier.size - copy.frontier.size, copy.frontier.size))
@@ -331,9 +344,9 @@ async def test_a_log_that_was_closed_for_its_successor_is_not_signed(town: Town)
 
 async def test_a_doubt_stays_and_is_said_once(town: Town):
     guardian, other = town.process(), town.process()
-    await refused(guardian.admit(town.heads[-2], town.log))
+    await refused(guardian.admit(town.heads[-2], town.guard.state.last, town.log))
 
-    assert await refused(guardian.admit(town.head, town.log)) == Doubt.ROLLED_BACK
+    assert await refused(guardian.admit(town.head, town.guard.state.last, town.log)) == Doubt.ROLLED_BACK
     assert await refused(other.checkpoint(claim(town.head))) == Doubt.ROLLED_BACK
     assert await refused(other.compare(stored(town.head), EMPTY)) == Doubt.ROLLED_BACK
     with pytest.raises(GatewayError):
@@ -344,7 +357,7 @@ async def test_a_doubt_stays_and_is_said_once(town: Town):
 
 async def test_a_doubt_between_commit_and_signature_lets_no_answer_leave(town: Town):
     guardian = town.process()
-    await guardian.admit(town.head, town.log)
+    await guardian.admit(town.head, town.guard.state.last, town.log)
     batch = town.commit(3)
     town.guard.doubt(Doubt.FORKED)
 
@@ -380,7 +393,7 @@ async def test_many_processes_at_once_sign_one_history():
 
     for turn in range(40):
         guardian = processes[turn % 4]
-        await guardian.admit(town.head, town.log)
+        await guardian.admit(town.head, town.guard.state.last, town.log)
         batch = town.commit(1 + turn % 3)
         waiting.append(asyncio.create_task(guardian.prove(batch)))
         if turn % 7 == 6:
