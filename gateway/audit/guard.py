@@ -59,8 +59,7 @@ class Guard(Protocol):
 
     Consistency: what one process has advanced, every other sees at its next read. Durability: what was advanced survives the end of every
     process at once, and a power cut after some 100 ms at most; the log itself is durable before it is signed, so a guard that lost its last
-    moments is behind the log, never beside it. Concurrency: ``advance`` is a compare-and-swap; nothing waits for another process
-    longer than a few system calls.
+    moments is behind the log, never beside it. Concurrency: ``advance`` is a compare-and-swap that waits for nobody.
     """
 
     def read(self) -> GuardState:
@@ -68,7 +67,10 @@ class Guard(Protocol):
         ...
 
     def advance(self, seen: TreePoint, *points: TreePoint) -> bool:
-        """Append points if ``seen`` still is the last one and nothing is doubted; tell whether it was done."""
+        """Append points if ``seen`` still is the last one and nothing is doubted; tell whether it was done.
+
+        It is not done either while another process is at it: read again and try again.
+        """
         ...
 
     def doubt(self, doubt: Doubt) -> bool:

@@ -20,6 +20,7 @@ it signed before.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -37,16 +38,21 @@ from gateway.audit.tlog_proof import render_batch_proofs, render_tlog_proof
 from gateway.base.errors import ErrorKind, GatewayError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 _REMEMBERED: Final = 1024
 """Earlier trees that a process remembers as proven, so that an answer read twice is proven once; 100 bytes each."""
-_ATTEMPTS: Final = 32
-"""Compare-and-swaps of the guard before giving up: each failure means that another process of the host has signed."""
+_PAUSE_S: Final = 0.001
 
 
 class LogGuardian:
-    """Vouches for one log as one host. Used by one process on one event loop."""
+    """Vouches for one log as one host. Used by one process on one event loop.
+
+    ``patience_s`` is for winning the guard's compare-and-swap: a loss means that another process of the host has signed, or that the
+    machine does not let one run in the middle of it.
+    """
+
+    patience_s = 5.0
 
     def __init__(
         self, signer: CheckpointSigner, mac: BatchMac, guard: Guard, tiles: TileReader, observer: DoubtObserver
@@ -110,8 +116,7 @@ class LogGuardian:
         """Compare a durable batch with what this host has vouched for meanwhile, and vouch for it. Raises as ``admit``."""
         before = TreePoint(batch.growth.before.size, batch.head.root)
         after = TreePoint(batch.growth.after.size, batch.growth.root)
-        for _ in range(_ATTEMPTS):
-            state = self._trusted()
+        async for state in self._attempts():
             if state.last.size >= after.size:  # another process of this host has signed a later tree already
                 await self._is_past(state, after, self._tiles)
                 return
@@ -121,7 +126,6 @@ class LogGuardian:
                 await self._is_prefix(state, state.last, before, self._tiles)
             if self._guard.advance(state.last, before, after):
                 return
-        raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason="guard_contended", retry_after_s=1)
 
     # Everything else that is signed --------------------------------------------------------------------------------
 
@@ -136,15 +140,13 @@ class LogGuardian:
 
     async def vouch(self, tree: ClaimedTree) -> None:
         """Return if a tree is the past of what this host has vouched for, or its authenticated future, which it then vouches for."""
-        for _ in range(_ATTEMPTS):
-            state = self._trusted()
+        async for state in self._attempts():
             if tree.point.size <= state.last.size:
                 await self._is_past(state, tree.point, self._tiles)
                 return
             await self._grows(state, tree, self._tiles)
             if self._guard.advance(state.last, tree.point):
                 return
-        raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason="guard_contended", retry_after_s=1)
 
     async def compare(self, head: StoredHead, trusted: TreePoint) -> None:
         """Return if a head is not behind a tree that was trusted before it was read, and grows out of it. Raises as ``admit``."""
@@ -165,6 +167,16 @@ class LogGuardian:
             raise
 
     # The comparisons -----------------------------------------------------------------------------------------------
+
+    async def _attempts(self) -> AsyncIterator[GuardState]:
+        """Yield the present state until the caller has won its compare-and-swap; refuse when that takes too long, or on a doubt."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self.patience_s
+        while True:
+            yield self._trusted()
+            if clock() >= deadline:
+                raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason="guard_contended", retry_after_s=1)
+            await asyncio.sleep(_PAUSE_S)
 
     def _trusted(self) -> GuardState:
         state = self._guard.read()

@@ -11,9 +11,11 @@ The file is text, so that a person at night can read it with ``cat``. A slot is 
     <size> <root in base64>        one line a point, from old to new
     <SHA-256 of the lines above, hexadecimal>
 
-Processes of a host share it by flock(2), held for a few system calls and never across a wait. A write reaches the page cache at once, where
-every process sees it and where the end of a process cannot lose it; ``flush`` brings it to the disk, called some ten times a second by
-the process's owner of the log, away from the event loop.
+Readers take no lock: a slot that is being written does not match its digest, and the other one is the state of a moment ago.
+Writers take turns by flock(2), for a few system calls and never across a wait; who finds it taken has lost its compare-and-swap
+and tries again later, so a holder that the machine does not let run stops nobody's event loop. A write reaches the page cache at
+once, where every process sees it and where the end of a process cannot lose it; ``flush`` brings it to the disk, called some ten
+times a second by the process's owner of the log, away from the event loop.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -39,10 +42,17 @@ KEPT_POINTS: Final = 32
 """Trees kept beside the last one: what the processes of a host sign within some tens of milliseconds. 65 bytes each."""
 _HEADER: Final = "credit-gateway/v1/guard"
 _FIXED_LINES: Final = 4
-_LOCK_TRIES: Final = 1000
-"""Each gives the processor away once; a holder needs a few microseconds."""
+_READ_TRIES: Final = 100
+"""Both slots are torn only if two writes fell into one read."""
+_DOUBT_TRIES: Final = 200
+_DOUBT_PAUSE_S: Final = 0.005
+"""A doubt may not be lost to a busy holder: whoever found it waits up to a second, in the event loop, for there is nothing better to do."""
 _EMPTY: Final = TreePoint(0, EMPTY_ROOT)
 _NO_DOUBT: Final = "-"
+
+
+class _TornError(ValueError):
+    """Neither slot is whole."""
 
 
 class LogGuardFile:
@@ -84,16 +94,21 @@ class LogGuardFile:
     def read(self) -> GuardState:
         """Return the present state (see the port)."""
         try:
-            with self._locked() as fd:
-                return self._load(fd)
+            fd = self._open()
+            for _ in range(_READ_TRIES):
+                with contextlib.suppress(_TornError):
+                    return self._load(fd)
         except FileNotFoundError:
             return GuardState((_EMPTY,), Doubt.GUARD_MISSING)
         except (OSError, ValueError):
-            return GuardState((_EMPTY,), Doubt.GUARD_UNUSABLE)
+            pass
+        return GuardState((_EMPTY,), Doubt.GUARD_UNUSABLE)
 
     def advance(self, seen: TreePoint, *points: TreePoint) -> bool:
         """Append points if nothing has changed (see the port)."""
         with self._writing() as fd:
+            if fd is None:
+                return False
             state = self._load(fd)
             if state.doubt is not None or state.last != seen:
                 return False
@@ -104,23 +119,24 @@ class LogGuardFile:
 
     def doubt(self, doubt: Doubt) -> bool:
         """Keep a doubt (see the port)."""
-        with self._writing() as fd:
-            state = self._load(fd)
-            if state.doubt is None:
-                self._store(fd, GuardState(state.points, doubt))
-            first = state.doubt is None
-        self.flush()
-        return first
+        return self._change_doubt(None, doubt)
 
     def resolve(self, seen: Doubt) -> bool:
         """Forget a doubt that an operator has resolved; tell whether it still was the one seen."""
-        with self._writing() as fd:
-            state = self._load(fd)
-            if state.doubt is not seen:
-                return False
-            self._store(fd, GuardState(state.points))
-        self.flush()
-        return True
+        return self._change_doubt(seen, None)
+
+    def _change_doubt(self, seen: Doubt | None, wanted: Doubt | None) -> bool:
+        for _ in range(_DOUBT_TRIES):
+            with self._writing() as fd:
+                if fd is not None:
+                    state = self._load(fd)
+                    if state.doubt is not seen:
+                        return False
+                    self._store(fd, GuardState(state.points, wanted))
+                    self.flush()
+                    return True
+            time.sleep(_DOUBT_PAUSE_S)
+        raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason=Doubt.GUARD_UNUSABLE, retry_after_s=1)
 
     def flush(self) -> None:
         """Bring what was written to the disk, if anything was."""
@@ -137,30 +153,24 @@ class LogGuardFile:
             os.close(fd)
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[int]:
-        """Hold the file for a change; ``STORE_UNAVAILABLE`` if it cannot be had: what is not guarded is not signed."""
-        try:
-            with self._locked() as fd:
-                yield fd
-        except (OSError, ValueError) as exc:
-            raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason=Doubt.GUARD_UNUSABLE, retry_after_s=1) from exc
+    def _writing(self) -> Iterator[int | None]:
+        """Hold the file for a change; None while another process does.
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[int]:
-        fd = self._open()
-        for _ in range(_LOCK_TRIES):
+        ``STORE_UNAVAILABLE`` if it cannot be had at all: what is not guarded is not signed.
+        """
+        try:
+            fd = self._open()
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
             except BlockingIOError:
-                os.sched_yield()
-        else:
-            msg = "the guard is held by a process that does not run"
-            raise TimeoutError(msg)
-        try:
-            yield fd
-        finally:
-            fcntl.flock(fd, fcntl.LOCK_UN)
+                yield None
+                return
+            try:
+                yield fd
+            finally:
+                fcntl.flock(fd, fcntl.LOCK_UN)
+        except (OSError, ValueError) as exc:
+            raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason=Doubt.GUARD_UNUSABLE, retry_after_s=1) from exc
 
     def _open(self) -> int:
         if self._fd is None:
@@ -173,8 +183,7 @@ class LogGuardFile:
             slots = [_parse(raw[at : at + SLOT_BYTES], self._origin) for at in (0, SLOT_BYTES)]
             found = max((slot for slot in slots if slot is not None), key=lambda slot: slot[0], default=None)
             if found is None:
-                msg = "neither slot of the guard is whole"
-                raise ValueError(msg)
+                raise _TornError
             self._raw = raw
             self._number, self._state = found
         return self._state

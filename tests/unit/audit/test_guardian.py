@@ -180,7 +180,8 @@ async def test_a_lost_compare_and_swap_is_tried_again():
 async def test_a_guard_that_is_never_won_refuses_and_doubts_nothing():
     town = Town()
     guardian = town.process()
-    town.guard.contended = 1000
+    guardian.patience_s = 0.02
+    town.guard.contended = 10**9
 
     assert await refused(town.answer(guardian)) == "guard_contended"
     assert town.doubts.said == []

@@ -152,17 +152,26 @@ def test_a_link_in_its_place_is_not_followed(guard: LogGuardFile, file: Path):
     assert LogGuardFile(file, ORIGIN).read().doubt is Doubt.GUARD_UNUSABLE
 
 
-def test_a_holder_that_does_not_run_stops_nobody_for_long(guard: LogGuardFile, file: Path):
-    """A process stopped in the middle of its few system calls: the others refuse, and go on once it is gone."""
+def test_a_holder_that_does_not_run_stops_nobodys_reading(guard: LogGuardFile, file: Path):
+    """A process stopped in the middle of its few system calls: others read on, lose their compare-and-swap, and go on once it is gone."""
     with file.open("rb") as stopped:
         fcntl.flock(stopped, fcntl.LOCK_EX)
 
-        assert guard.read().doubt is Doubt.GUARD_UNUSABLE
-        with pytest.raises(GatewayError):
-            guard.advance(EMPTY, tree(1))
+        assert guard.read() == GuardState((EMPTY,))
+        assert not guard.advance(EMPTY, tree(1))
 
-    assert guard.read() == GuardState((EMPTY,))
     assert guard.advance(EMPTY, tree(1))
+
+
+def test_a_doubt_that_cannot_be_kept_is_refused_all_the_same(guard: LogGuardFile, file: Path):
+    with file.open("rb") as stopped:
+        fcntl.flock(stopped, fcntl.LOCK_EX)
+
+        with pytest.raises(GatewayError) as refused:
+            guard.doubt(Doubt.FORKED)
+
+    assert refused.value.reason == Doubt.GUARD_UNUSABLE
+    assert guard.read().doubt is None
 
 
 def test_what_was_flushed_and_closed_is_found_again(guard: LogGuardFile, file: Path):
