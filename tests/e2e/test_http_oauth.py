@@ -151,7 +151,7 @@ async def test_a1_a2_metadata_names_the_issuer_byte_for_byte():
 
         assert answer.json["issuer"] == ISSUER
         assert answer.json["token_endpoint"] == f"{ISSUER}/oauth2/token"
-        assert answer.json["response_types_supported"] == []
+        assert answer.json["response_types_supported"] == ["none"]
 
 
 async def test_k4_the_key_set_is_cacheable_and_public_only():

@@ -514,7 +514,7 @@ async def test_a1_a2_metadata(partner):
         partner.issuer,
     )
     assert document["grant_types_supported"] == ["client_credentials"]
-    assert document["response_types_supported"] == []
+    assert document["response_types_supported"] == ["none"]
     assert document["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
     for name in ("token_endpoint_auth_signing_alg_values_supported", "dpop_signing_alg_values_supported"):
         assert set(document[name]) == {"ES256", "PS256", "EdDSA", "Ed25519"}

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -127,7 +128,7 @@ def test_a1_a2_the_metadata_names_what_exists_and_nothing_else():
         "token_endpoint": ORIGIN + "/oauth2/token",
         "jwks_uri": ORIGIN + "/oauth2/jwks",
         "grant_types_supported": ["client_credentials"],
-        "response_types_supported": [],
+        "response_types_supported": ["none"],
         "scopes_supported": ["verifications"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256", "EdDSA", "Ed25519"],
@@ -151,6 +152,17 @@ def test_a1_the_metadata_is_found_where_the_standard_puts_it(issuer, paths):
 
 def test_k4_our_key_set_holds_public_members_named_by_thumbprint():
     keys = json.loads(render_jwks([SERVER_KEY.public, RSA_KEY.public, ED_KEY.public]))["keys"]
+
+def test_a2_a_stock_reader_takes_the_metadata():
+    """RFC 8414 as Authlib reads it, which refuses a list of response types that is empty or missing."""
+    document = json.loads(render_metadata(ORIGIN))
+
+    AuthorizationServerMetadata(document).validate()
+
+    for types in ([], None):
+        with pytest.raises(ValueError, match="response_types_supported"):
+            AuthorizationServerMetadata({**document, "response_types_supported": types}).validate()
+
 
     assert [key["kid"] for key in keys] == [key.public.thumbprint for key in (SERVER_KEY, RSA_KEY, ED_KEY)]
     assert [(key["alg"], key["use"]) for key in keys] == [("ES256", "sig"), ("PS256", "sig"), ("EdDSA", "sig")]
