@@ -309,7 +309,8 @@ async def test_a_reader_of_the_log_holds_up_the_forgetting_and_nothing_else(hous
     claim = await take(house, FIRST + 7 * DAY)
     now = at(FIRST + 7 * DAY, "01:00:00")
 
-    meanwhile, used = await asyncio.gather(house.keep(now), house.claim(claim))
+    async with asyncio.timeout(10):  # who waits here waits for the reader, that is for ever
+        meanwhile, used = await asyncio.gather(house.keep(now), house.claim(claim))
     held = await house.simulated()
     await reading.rollback()
     afterwards = await house.keep(now)
