@@ -31,6 +31,7 @@ from gateway.wiring.feed import run_feed
 from tests.conftest import LOG_ID, Database
 from tests.fakes.entries import make_entry, running
 from tests.fakes.gateway import make_settings, running_platform
+from tests.fakes.guard import make_guardian
 from tests.fakes.partners import insert_live_key
 from tests.unit.identity.kit import (
     ORIGIN,
@@ -108,7 +109,7 @@ async def house(database: Database) -> AsyncIterator[House]:
     store = PostgresLogStore(lambda: database.connect("gateway_api"), QUERIES, log_id=LOG_ID)
     admin, feed = await database.connect(), await database.connect("gateway_feed")
     await insert_live_key(admin, CREDENTIAL)
-    async with running(store) as committer:
+    async with running(store, make_guardian()) as committer:
         yield House(database, admin, feed, committer)
     await store.close()
     await feed.close()
