@@ -6,7 +6,7 @@
 --
 --   gateway_owner   owns the schema; runs migrations; not used while serving
 --   gateway_api     workers: append to the log, read partners and the replica
---   gateway_feed    feed process: write the replica, make partitions, drop idempotency keys whose day is over
+--   gateway_feed    feed process: write the replica, make partitions, forget one-time ids and idempotency keys that are over
 --   gateway_admin   operators: change partners and keys, each change with its leaf in the log
 --   gateway_audit   regulators: read the log
 
@@ -55,8 +55,9 @@ BEGIN
     GRANT UPDATE ON audit.idempotency TO gateway_api, gateway_admin;
     GRANT SELECT ON audit.log, audit.head, audit.batch, audit.entry, audit.tile, audit.request TO gateway_audit;
 
-    -- Housekeeping of the feed process: an idempotency key is a promise for a day, not a record.
-    GRANT SELECT (created_ms), DELETE ON audit.idempotency TO gateway_feed;
+    -- Housekeeping of the feed process: what is over is forgotten. The functions run as their owner and decide what is over from more
+    -- than the instant they are given; nobody who serves may drop or delete anything by itself.
+    GRANT EXECUTE ON FUNCTION audit.forget_requests(bigint), audit.forget_idempotency(bigint, integer) TO gateway_feed;
 
     GRANT SELECT ON identity.partner, identity.partner_key TO gateway_api;
     GRANT SELECT, INSERT, UPDATE ON identity.partner, identity.partner_key TO gateway_admin;  -- no DELETE: keys never come back

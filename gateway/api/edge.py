@@ -74,6 +74,7 @@ def _front(issuer: str, routes: tuple[Route, ...], policy: FrontPolicy, clock: C
     return Front(
         routes=RouteTable(routes),
         policy=policy,
+        scheme=urlsplit(issuer).scheme,
         writer=AnswerWriter(secure=issuer.startswith("https://"), version=__version__),
         problems=ProblemRenderer(issuer),
         activity=Activity(),

@@ -2,6 +2,10 @@
 
 For: HTTP around ``gateway.identity.token_grant``. Errors here are OAuth errors, not problem documents, whatever went wrong.
 Source: RFC 6749 sections 5.1 and 5.2; RFC 8414; RFC 7517; RFC 9449 section 8. Statements A10, E4, K4 and rows B05 to B07.
+
+A token request that is too large or not a form is answered 400 and not 413 or 415: RFC 6749 section 5.2 says 400 for what is wrong
+with the request, and widely used clients (Spring Security's ``OAuth2ErrorResponseErrorHandler``) read ``error`` from a 400 alone.
+Statuses that speak of the connection, the method or the address stay what they are.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import msgspec
 
 from gateway.api.needs import Needs
 from gateway.base.errors import ErrorKind, GatewayError
-from gateway.identity.authorization import render_challenge
+from gateway.identity.authorization import render_client_challenge
 from gateway.identity.metadata import DOCUMENT_MAX_AGE_S, JWKS_PATH, TOKEN_PATH, entity_tag, metadata_paths
 from gateway.identity.oauth import DESCRIPTIONS, OAuthCode, OAuthError
 from gateway.identity.token_grant import TokenRequest
@@ -23,6 +27,7 @@ from gateway.web.form import parse_form
 from gateway.web.problem import DEFAULT_RETRY_S, status_of
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_UNFIT_FORM: Final = frozenset({ErrorKind.BODY_TOO_LARGE, ErrorKind.UNSUPPORTED_MEDIA_TYPE})
 _LEGACY_NO_CACHE: Final = ("Pragma", "no-cache")
 
 
@@ -75,7 +80,7 @@ class OAuthRoutes:
                     request_id=exchange.request_id,
                     request_hash=hashlib.sha256(proof.encode("ascii") + b"\0" + raw).digest(),
                     path=exchange.path,
-                    has_query="?" in request.raw_path,
+                    has_query="?" in request.raw_path,  # `exchange.query` does not tell an empty one from none
                     parameters=parameters,
                     authorization=request.headers.getall("Authorization", []),
                     dpop=dpop,
@@ -98,8 +103,8 @@ class OAuthRoutes:
 
     def _refuse(self, exchange: Exchange, refusal: OAuthError) -> Reply:
         headers: tuple[tuple[str, str], ...] = (_LEGACY_NO_CACHE,)
-        challenge = render_challenge(ErrorKind.UNAUTHENTICATED)
-        if refusal.status == 401 and challenge is not None:  # noqa: PLR2004 - RFC 9110 section 15.5.2 asks for one
+        if refusal.status == 401:  # noqa: PLR2004 - RFC 9110 section 15.5.2 asks for a challenge
+            challenge = render_client_challenge(exchange.request.headers.getall("Authorization", []))
             headers = (*headers, ("WWW-Authenticate", challenge))
         nonce = self._needs.grant_token.fresh_nonce() if refusal.dpop_nonce else None
         if nonce is not None:
@@ -108,8 +113,8 @@ class OAuthRoutes:
 
 
 def render_oauth_refusal(exchange: Exchange, refusal: GatewayError) -> Reply:
-    """Return what the HTTP kit refused as an OAuth error: same statuses, ``error`` from the registry of codes."""
-    status = status_of(refusal.kind)
+    """Return what the HTTP kit refused as an OAuth error: ``error`` from the registry of codes, 400 for a form that is none."""
+    status = 400 if refusal.kind in _UNFIT_FORM else status_of(refusal.kind)
     headers: tuple[tuple[str, str], ...] = (_LEGACY_NO_CACHE,)
     if refusal.kind in {ErrorKind.OVERLOADED, ErrorKind.STORE_UNAVAILABLE}:
         headers = (*headers, ("Retry-After", str(refusal.retry_after_s or DEFAULT_RETRY_S)))

@@ -131,6 +131,8 @@ def refusals(*statuses: str, schema: str = "Problem", media_type: str = PROBLEM_
         headers: Json = dict(REQUEST_ID)
         if status == "401":
             headers |= {"WWW-Authenticate": header("The challenge (RFC 9449 section 7.1)."), **NONCE}
+        if status == "400" and "401" in statuses and media_type == PROBLEM_TYPE:
+            headers["WWW-Authenticate"] = header("The challenge, with `error=invalid_request` (RFC 6750 section 3.1).")
         if status in {"409", "503"}:
             headers["Retry-After"] = header("Seconds to wait.")
         if status == "405":

@@ -92,8 +92,7 @@ def _oauth_paths() -> Json:
         "propertyNames": {"pattern": "^[^\\u0000]*$"},
         "maxProperties": 32,
     }
-    errors = refusals("401", "413", "415", schema="OAuthErrorAnswer", media_type=JSON_TYPE)
-    errors["405"] = refusals()["405"]
+    errors = refusals("401", schema="OAuthErrorAnswer", media_type=JSON_TYPE)
     return {
         "/oauth2/token": {
             "post": operation(

@@ -41,9 +41,14 @@ class PartnerRoutes:
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
         return (
-            Route(method="POST", template="/v1/verifications", handler=self.verify),
-            Route(method="GET", template="/v1/verifications/{id}", handler=self.read),
-            Route(method="GET", template="/v1/verifications/{id}/receipt", handler=self.read_receipt),
+            Route(method="POST", template="/v1/verifications", handler=self.verify, protected=True),
+            Route(method="GET", template="/v1/verifications/{id}", handler=self.read, protected=True),
+            Route(
+                method="GET",
+                template="/v1/verifications/{id}/receipt",
+                handler=self.read_receipt,
+                protected=True,
+            ),
         )
 
     async def verify(self, exchange: Exchange) -> Reply:

@@ -65,6 +65,8 @@ FIELDS: Final[dict[str, str]] = {
     "setting": "name of a setting, never its value",
     "sqlstate": "PostgreSQL's code of a failure",
     "queue": "length of a queue",
+    "days": "how many days of one-time ids were forgotten",
+    "keys": "how many idempotency keys were forgotten",
     "error": "type of an exception",
     "places": "where an exception went through: module, line",
     "dropped": "names of fields that are not in this list",

@@ -92,6 +92,7 @@ async def start_admin_port(
     front = Front(
         routes=RouteTable(AdminRoutes(AdminNeeds(reasons=now, metrics=metrics.render)).routes()),
         policy=FrontPolicy(hosts=AnyHost.ANY, deadline_s=_DEADLINE_S, max_in_flight=_MAX_IN_FLIGHT),
+        scheme="http",
         writer=AnswerWriter(secure=False, version=__version__),
         problems=ProblemRenderer("about:blank#"),
         activity=Activity(),

@@ -6,6 +6,9 @@ Not for: whether the assertion was used before; the commit decides that by the c
 Source: RFC 7521 section 5.2, RFC 7523 section 3, OpenID Connect Core section 9, rfc7523bis section 4; FAPI 2.0 Security
 Profile 5.3.2.1 (audience: the issuer as a string and nothing else). Statements C1 to C8, table A.
 
+An assertion serves until its ``exp``, but no longer than ``MAX_LIFETIME_S`` after its ``iat``: stock clients put ``exp`` an hour off,
+and a stolen assertion should not be worth an hour. It is remembered as used beyond that end, so that it cannot be used again before it.
+
 Unknown client, wrong key and bad signature do the same work and give the same answer, so nobody learns which clients
 exist.
 """
@@ -27,9 +30,7 @@ from gateway.identity.partner import CLIENT_ID, Client, KeyPurpose, Partner, Par
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_LIFETIME_S: Final = 300
-"""Longest time an assertion may live, from now or from an ``iat`` slightly ahead of us. Published to partners."""
-MAX_AGE_S: Final = 300
-"""Oldest ``iat`` we accept."""
+"""How long an assertion serves at the most: from its ``iat``, or, if it has none, from now. Published to partners."""
 
 _KID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -44,12 +45,15 @@ class AssertionRefused(Exception):  # noqa: N818 - named for what it says
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedAssertion:
-    """A well-formed assertion for us, within its time, whose signature nobody has checked yet."""
+    """A well-formed assertion for us, within its time, whose signature nobody has checked yet.
+
+    ``end`` is the first second at which it serves no more, in Unix time; it follows from what is signed alone.
+    """
 
     client_id: str
     kid: str | None
     jti: str
-    exp: int
+    end: int
     jws: UnverifiedJws
 
 
@@ -70,13 +74,13 @@ def parse_assertion(text: str, *, issuer: str, client_id: str | None, now: Milli
     try:
         jws = parse_compact(text, JwsKind.CLIENT_ASSERTION)
         subject = _check_parties(jws.payload, issuer, client_id)
-        exp = _check_times(jws.payload, now // 1000)
+        end = _check_times(jws.payload, now // 1000)
         jti = require_jti(jws.payload)
     except (JwsError, ClaimError) as exc:
         raise AssertionRefused("assertion_" + exc.reason) from exc
     if jws.kid is not None and _KID.fullmatch(jws.kid) is None:
         raise AssertionRefused("assertion_kid")
-    return UnverifiedAssertion(client_id=subject, kid=jws.kid, jti=jti, exp=exp, jws=jws)
+    return UnverifiedAssertion(client_id=subject, kid=jws.kid, jti=jti, end=end, jws=jws)
 
 
 def verify_assertion(unverified: UnverifiedAssertion, client: Client | None, *, now: Millis) -> VerifiedAssertion:
@@ -101,9 +105,9 @@ def verify_assertion(unverified: UnverifiedAssertion, client: Client | None, *, 
         raise AssertionRefused(unusable)
     if client.partner.state is not PartnerState.ACTIVE:
         raise AssertionRefused("partner_" + client.partner.state.value)
-    claim = one_time_id(
-        kind="assertion", holder=key.thumbprint, jti=unverified.jti, signed_time_s=unverified.exp
-    )  # the day of `exp`, the one time every assertion must carry
+    # The day of its end: it cannot be used again after that day, and `end` is at most `MAX_LIFETIME_S` and a skew away, where `exp` may
+    # be years ahead, in a partition that nobody has made.
+    claim = one_time_id(kind="assertion", holder=key.thumbprint, jti=unverified.jti, signed_time_s=unverified.end)
     return VerifiedAssertion(partner=client.partner, key=key, claim=claim)
 
 
@@ -119,6 +123,7 @@ def _check_parties(claims: Mapping[str, Json], issuer: str, form_client_id: str 
 
 
 def _check_times(claims: Mapping[str, Json], now_s: int) -> int:
+    """Return the end of an assertion that serves now: ``exp``, or the cap after ``iat`` if that is earlier (rows A30 to A34)."""
     exp = require_instant(claims, "exp")
     iat = find_instant(claims, "iat")
     nbf = find_instant(claims, "nbf")
@@ -126,11 +131,13 @@ def _check_times(claims: Mapping[str, Json], now_s: int) -> int:
         raise ClaimError("expired")
     if nbf is not None and nbf > now_s + FUTURE_SKEW_S:
         raise ClaimError("not_yet_valid")
-    if iat is not None and not now_s - MAX_AGE_S <= iat <= now_s + FUTURE_SKEW_S:
+    if iat is None:
+        if exp > now_s + MAX_LIFETIME_S:  # nothing else says when it was made
+            raise ClaimError("lives_too_long")
+        return exp
+    if not now_s - MAX_LIFETIME_S < iat <= now_s + FUTURE_SKEW_S:
         raise ClaimError("iat_window")
-    if exp - max(now_s, iat or 0) > MAX_LIFETIME_S:
-        raise ClaimError("lives_too_long")
-    return exp
+    return min(exp, iat + MAX_LIFETIME_S)
 
 
 def _select_key(unverified: UnverifiedAssertion, client: Client | None, now: Millis) -> RegisteredKey | None:

@@ -4,6 +4,9 @@ For: client assertions, proofs of possession and access tokens, each with its ow
 Not for: what the claims mean, and for signatures. What is returned is unverified and says so.
 Source: RFC 7515 sections 3.1, 4 and 7.1; RFC 8725 sections 3.1, 3.7 and 3.11 (RFC 7519 libraries accept duplicate
 members, foreign ``typ`` values and non-canonical base64url; here none of it passes).
+
+Certificates in a header (``x5c``, ``x5t``, ``x5t#S256``) are ignored like every member we do not know (RFC 7515 section 4): keys come
+from the register or from ``jwk``, never from there. Clients whose keys live in certificates send them without being asked.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ MAX_JWS_CHARS: Final = 8192
 """Longest compact JWS we look at: an RSA-4096 proof with its key has about 2,100 characters."""
 MAX_KID_CHARS: Final = 128
 
-_NEVER: Final = frozenset({"crit", "b64", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "enc"})
-"""Header members that change what is verified or where keys come from: never used, so never accepted."""
+_NEVER: Final = frozenset({"crit", "b64", "jku", "x5u", "zip", "enc"})
+"""Header members that change what is verified, or that ask us to fetch a key: never used, so never accepted."""
+_MEDIA_TYPE_PREFIX: Final = "application/"
 
 
 class JwsError(ValueError):
@@ -35,6 +39,8 @@ class JwsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
+    """``types`` in lower case and without ``application/``: what ``_short_type`` makes of a ``typ``."""
+
     types: frozenset[str | None]
     jwk: bool
 
@@ -42,9 +48,9 @@ class _Rule:
 class JwsKind(Enum):
     """The kinds of JWT we read; their header rules exclude each other (RFC 8725 section 3.12)."""
 
-    CLIENT_ASSERTION = _Rule(frozenset({None, "JWT", "client-authentication+jwt"}), jwk=False)
+    CLIENT_ASSERTION = _Rule(frozenset({None, "jwt", "client-authentication+jwt"}), jwk=False)
     DPOP_PROOF = _Rule(frozenset({"dpop+jwt"}), jwk=True)
-    ACCESS_TOKEN = _Rule(frozenset({"at+jwt", "application/at+jwt"}), jwk=False)
+    ACCESS_TOKEN = _Rule(frozenset({"at+jwt"}), jwk=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +100,24 @@ def parse_header(protected: str, kind: JwsKind) -> dict[str, Json]:
     kid = header.get("kid", "")
     if not isinstance(kid, str) or len(kid) > MAX_KID_CHARS:
         raise JwsError("kid")
-    typ = header.get("typ")
-    if (typ is None and "typ" in header) or not (typ is None or isinstance(typ, str)) or typ not in kind.value.types:
+    if _short_type(header) not in kind.value.types:
         raise JwsError("typ")
     if not _NEVER.isdisjoint(header) or ("jwk" in header and not kind.value.jwk):
         raise JwsError("forbidden_header_member")
     return header
+
+
+def _short_type(header: Mapping[str, Json]) -> str | None:
+    """Return the ``typ`` of a header in its one short spelling, or None if there is none.
+
+    It is a media type: read without regard to case, and ``application/`` may be left out (RFC 7515 section 4.1.9).
+    """
+    if "typ" not in header:
+        return None
+    typ = header["typ"]
+    if not isinstance(typ, str) or not typ.isascii():  # ``null`` is not absent
+        raise JwsError("typ")
+    return typ.lower().removeprefix(_MEDIA_TYPE_PREFIX)
 
 
 def parse_object(segment: str) -> dict[str, Json]:

@@ -1,6 +1,11 @@
 """The documents by which a client finds its way: server metadata and our public keys.
 
 For: ``/.well-known/oauth-authorization-server`` and ``/oauth2/jwks``. They name nothing that does not exist.
+
+``response_types_supported`` cannot be true to the standard: RFC 8414 section 2 requires it, section 3.2 forbids a list without elements,
+and here is no authorization endpoint that could support any. It says ``none``, the registered response type by which nothing is issued
+(OAuth 2.0 Multiple Response Type Encoding Practices, section 4): the one non-empty list that promises nothing. Authlib refuses an empty
+list and a missing one alike.
 Source: RFC 8414 sections 2 and 3; RFC 9449 section 5.1; RFC 7517 section 5; RFC 9864. Statements A1, A2, K1, K3, K4.
 """
 
@@ -33,7 +38,7 @@ def render_metadata(issuer: str) -> bytes:
         "token_endpoint": issuer + TOKEN_PATH,
         "jwks_uri": issuer + JWKS_PATH,
         "grant_types_supported": ["client_credentials"],
-        "response_types_supported": [],
+        "response_types_supported": ["none"],
         "scopes_supported": [scope.value for scope in Scope],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(_SIGNING_ALGORITHMS),

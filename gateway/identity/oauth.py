@@ -34,7 +34,7 @@ DESCRIPTIONS: Final = {
     OAuthCode.INVALID_REQUEST: "The request is not a well-formed token request.",
     OAuthCode.INVALID_CLIENT: (
         "Client authentication failed. Send one client assertion (private_key_jwt) whose aud is the issuer, "
-        "which lives at most 300 seconds and was not used before."
+        "which was issued (iat) less than 300 seconds ago and was not used before."
     ),
     OAuthCode.UNSUPPORTED_GRANT_TYPE: "Only the grant type client_credentials is supported.",
     OAuthCode.INVALID_SCOPE: "The scope is malformed or not registered for this client.",

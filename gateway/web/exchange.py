@@ -35,7 +35,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 class Exchange:
     """A request on its way through one handler, and the facts for its one log line.
 
-    Owned by the task that serves the request; nobody else changes it. ``path`` and ``query`` are raw: never percent-decoded.
+    Owned by the task that serves the request; nobody else changes it. ``path`` and ``query`` are raw: never percent-decoded. A target in
+    absolute form is replaced by what it names here once it has been found to be ours (``gateway.web.target``).
     ``extra`` are header fields that the answer shall carry whether the request succeeds or not.
     """
 
@@ -59,8 +60,8 @@ class Exchange:
         self.request_id: Final = request_id
         self.received_ms: Final = received_ms
         path, _, query = request.raw_path.partition("?")
-        self.path: Final[str] = path
-        self.query: Final[str] = query
+        self.path: str = path
+        self.query: str = query
         self.params: tuple[str, ...] = ()
         self.template = "unmatched"
         self.extra: list[tuple[str, str]] = []
@@ -78,9 +79,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One method of one path. ``template`` names variable segments in braces, each matched by ``[A-Za-z0-9_-]{1,64}``.
 
     A last segment ``{name...}`` matches the rest of the path. ``render_refusal`` is set where refusals are not problem documents.
+    ``protected`` routes ask for a token, and say how in every 400 and 401; the methods of one path agree in both.
     """
 
     method: str
     template: str
     handler: Handler
     render_refusal: RenderRefusal | None = None
+    protected: bool = False

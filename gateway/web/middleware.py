@@ -3,7 +3,8 @@
 For: the request id, the deadline, the guard against requests that must not reach a handler, the one error boundary, the one log
 line and the metrics of a request. One layer instead of a chain: each layer of aiohttp middleware costs a coroutine.
 Not for: knowing who asks (``gateway.web.authenticate``) or what an answer means.
-Source: RFC 9110 sections 7.2 and 7.4 (Host, 421), RFC 9112 section 3.2 (request target); W3C Trace Context level 1.
+Source: RFC 9110 sections 7.2 and 7.4 (Host, 421), RFC 9112 section 3.2 (request target); RFC 6750 section 3 (challenges); W3C Trace Context
+level 1.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.ids import new_id
 from gateway.base.messages import Lang
+from gateway.identity.authorization import BAD_REQUEST_CHALLENGE
 from gateway.web.answer import AnswerWriter, WireAnswer
 from gateway.web.deadline import Deadlines
-from gateway.web.exchange import Exchange, RenderRefusal, Reply
+from gateway.web.exchange import Exchange, Reply
 from gateway.web.outbox import Outbox
+from gateway.web.target import check_host, split_absolute
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
@@ -31,9 +34,6 @@ if TYPE_CHECKING:
     from gateway.web.routes import RouteTable
 
 OVERLOAD_RETRY_S: Final = 1
-_HOST: Final = re.compile(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?", re.ASCII
-)
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _HTTP_1_1: Final = (1, 1)
 
@@ -90,13 +90,17 @@ class FrontPolicy:
 
 
 class Front:
-    """The request handler of a server: everything a stranger sends comes through here."""
+    """The request handler of a server: everything a stranger sends comes through here.
+
+    ``scheme`` is that of the public address: what a target in absolute form must begin with, unless any host is taken.
+    """
 
     def __init__(  # noqa: PLR0913 - the one place where the kit's parts meet
         self,
         *,
         routes: RouteTable,
         policy: FrontPolicy,
+        scheme: str,
         writer: AnswerWriter,
         problems: ProblemRenderer,
         activity: Activity,
@@ -106,6 +110,7 @@ class Front:
     ) -> None:
         self._routes: Final = routes
         self._hosts: Final = policy.hosts
+        self._scheme: Final = None if policy.hosts is AnyHost.ANY else scheme
         self._deadlines: Final = Deadlines(policy.deadline_s)
         self._max_in_flight: Final = policy.max_in_flight
         self._writer: Final = writer
@@ -160,35 +165,42 @@ class Front:
         A caught error is passed on, never kept in a variable here: its traceback holds this frame, so the frame must not hold it.
         Such a circle for each refusal would leave the garbage collector a flood of junk to find (measured: 35 µs a refusal).
         """
-        render: RenderRefusal = self._problems
         try:
             self._guard(exchange)
             route = self._routes.find(exchange, exchange.request.method)
-            render = route.render_refusal or render
             with self._deadlines.of(exchange.request.task):
                 return await route.handler(exchange)
         except GatewayError as exc:
-            return self._refuse(exchange, exc, render)
+            return self._refuse(exchange, exc)
         except TimeoutError:
-            return self._refuse(exchange, _over_deadline(exchange), render)
+            return self._refuse(exchange, _over_deadline(exchange))
         except Exception as exc:  # noqa: BLE001 - the boundary: a defect of ours must give one constant sentence, not a trace
             self._log.error("request_crashed", request_id=exchange.request_id, route=exchange.template, exc_info=exc)
-            return self._refuse(exchange, GatewayError(ErrorKind.INTERNAL), render)
+            return self._refuse(exchange, GatewayError(ErrorKind.INTERNAL))
 
-    def _refuse(self, exchange: Exchange, refusal: GatewayError, render: RenderRefusal) -> Reply:
+    def _refuse(self, exchange: Exchange, refusal: GatewayError) -> Reply:
+        """Say no as the path's own refusals say it, whether a handler was reached or not, with its challenge if it is protected.
+
+        That a 401 carries one is the renderer's work: only what asks for a token answers 401.
+        """
         code = str(refusal.kind)
         exchange.code = code
         exchange.reason = refusal.reason
         self._metrics.refused(code)
-        return render(exchange, refusal)
+        route = self._routes.serving(exchange.path)
+        if route is None:
+            return self._problems(exchange, refusal)
+        reply = (route.render_refusal or self._problems)(exchange, refusal)
+        if route.protected and reply.status == 400:  # noqa: PLR2004 - Bad Request
+            exchange.extra.append(("WWW-Authenticate", BAD_REQUEST_CHALLENGE))
+        return reply
 
     def _guard(self, exchange: Exchange) -> None:
         """Refuse what no handler may see: other request targets, foreign hosts, bytes that are not ASCII, too many at once."""
         request = exchange.request
         if self.activity.in_flight > self._max_in_flight:
             raise GatewayError(ErrorKind.OVERLOADED, reason="in_flight", retry_after_s=OVERLOAD_RETRY_S)
-        if not exchange.path.startswith("/"):
-            raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="not_origin_form")
+        named = None if exchange.path.startswith("/") else self._take_absolute(exchange)
         if not request.raw_path.isascii():
             raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="target_not_ascii")
         for _name, value in request.raw_headers:  # names are tokens, or the parser has refused them
@@ -196,8 +208,20 @@ class Front:
                 raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="header_not_ascii")
         if self._hosts is not AnyHost.ANY:
             host = request.headers.get("Host", "")
+            if named is not None:
+                check_host(
+                    host
+                )  # it must be there and well-formed, and then be ignored (RFC 9112 sections 3.2 and 3.2.2)
+                host = named
             if host not in self._hosts and host.lower() not in self._hosts:
-                raise _foreign_host(host)
+                check_host(host)
+                raise GatewayError(ErrorKind.MISDIRECTED_REQUEST)
+
+    def _take_absolute(self, exchange: Exchange) -> str:
+        """Read a target that is not in origin form; return the host it names, and go on with the path it names."""
+        host, path, query = split_absolute(exchange.request.raw_path, self._scheme)
+        exchange.path, exchange.query = path, query
+        return host
 
     def _wire(self, exchange: Exchange, reply: Reply) -> WireAnswer:
         request = exchange.request
@@ -253,10 +277,3 @@ def _over_deadline(exchange: Exchange) -> GatewayError:
     if not exchange.request.content.is_eof():
         return GatewayError(ErrorKind.REQUEST_TIMEOUT, reason="slow_body")
     return GatewayError(ErrorKind.OVERLOADED, reason="deadline", retry_after_s=OVERLOAD_RETRY_S)
-
-
-def _foreign_host(host: str) -> GatewayError:
-    match = _HOST.fullmatch(host)
-    if match is None or int(match[1] or 0) > 65535:  # noqa: PLR2004 - the highest port
-        return GatewayError(ErrorKind.MALFORMED_REQUEST, reason="bad_host")
-    return GatewayError(ErrorKind.MISDIRECTED_REQUEST)

@@ -57,6 +57,13 @@ class RouteTable:
         exchange.template = route.template
         return route
 
+    def serving(self, path: str) -> Route | None:
+        """Return a route of a path, for whatever method, or None: how a refusal must look that comes before or instead of a handler."""
+        methods = self._fixed.get(path)
+        if methods is None:
+            methods = next((methods for pattern, methods in self._variable if pattern.fullmatch(path)), None)
+        return None if methods is None else next(iter(methods.values()))
+
     def _match(self, exchange: Exchange) -> dict[str, Route]:
         for pattern, methods in self._variable:
             match = pattern.fullmatch(exchange.path)

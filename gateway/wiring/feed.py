@@ -13,16 +13,16 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Final
 
-from gateway.base.clock import DAY_MS, SystemClock
+from gateway.base.clock import SystemClock
 from gateway.base.log import get_logger
 from gateway.base.settings import SettingFault, Settings, SettingsError
 from gateway.municipal.client import FeedLimits, MunicipalFeed, open_feed_session
 from gateway.municipal.envelope import PlatformKeys, parse_platform_keys
+from gateway.postgres.housekeeping import forget_what_is_over, make_partitions
 from gateway.postgres.pool import LOADER_SETTINGS, SERVER_AWAY, Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
 from gateway.postgres.replica_writer import PostgresReplicaWriter
 from gateway.wiring.metrics import Metrics, name_process
-from gateway.wiring.parts import make_partitions
 from gateway.wiring.worker import Lifeline
 from gateway.worker.feed import FeedLoop, Needs
 
@@ -78,7 +78,7 @@ def read_platform_keys(settings: Settings) -> PlatformKeys:
 
 
 async def _keep_house(pool: Pool) -> None:
-    """Make the partitions of the coming days and forget idempotency keys whose day is over, once an hour."""
+    """Make the partitions of the coming days and forget what has ended by its own clock, once an hour."""
     queries = Queries.load("audit")
     clock = SystemClock()
     while True:
@@ -86,7 +86,11 @@ async def _keep_house(pool: Pool) -> None:
         try:
             async with pool.acquire() as connection:
                 await make_partitions(connection, queries, now)
-                await connection.execute(queries["forget_idempotency"], now - DAY_MS)
+                forgotten = await forget_what_is_over(connection, queries, now)
+            if forgotten.held_up:
+                _log.info("forgetting_held_up")  # a backup, perhaps: nothing waits for it, and the next hour will do
+            if forgotten.days or forgotten.keys:
+                _log.info("past_forgotten", days=len(forgotten.days), keys=forgotten.keys)
         except SERVER_AWAY as exc:
             # Partitions exist for a week ahead: the next hour will do.
             _log.warning("housekeeping_failed", error=type(exc).__name__)

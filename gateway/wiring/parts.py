@@ -1,4 +1,4 @@
-"""Parts that more than one process is built from: sealing, the catalogue, what this host is called, the coming partitions."""
+"""Parts that more than one process is built from: sealing, the catalogue, what this host is called."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from gateway.base.clock import Millis, utc_day
 from gateway.base.host_keys import HostKeys
 from gateway.base.sealing import Sealer
 from gateway.base.settings import Settings
 from gateway.credit.catalogue import Catalogue, load_catalogue
-from gateway.postgres.pool import Connection
-from gateway.postgres.queries import Queries
 from gateway.verification.ledger import Names
 
-PARTITION_DAYS: Final = 7
 SEALING_KEY: Final = 1
 """The number of the first sealing key; a second one gets the next number."""
 BLIND_INDEX_EPOCH: Final = 1
@@ -30,11 +26,6 @@ def names(settings: Settings) -> Names:
 def make_sealer(keys: HostKeys) -> Sealer:
     """Return the sealer of stored plaintext."""
     return Sealer({SEALING_KEY: keys.sealing}, current=SEALING_KEY)
-
-
-async def make_partitions(connection: Connection, queries: Queries, now: Millis) -> None:
-    """Make sure that the log has partitions for the coming days: a missing one would abort a commit."""
-    await connection.execute(queries["ensure_partitions"], utc_day(now // 1000), PARTITION_DAYS)
 
 
 def read_catalogue() -> Catalogue:

@@ -30,6 +30,7 @@ from gateway.identity.proof import ProofVerifier
 from gateway.identity.signing_key import SigningKey
 from gateway.identity.token import TokenIssuer, TokenVerifier
 from gateway.identity.token_grant import GrantToken
+from gateway.postgres.housekeeping import make_partitions
 from gateway.postgres.log_reader import PostgresLogReader
 from gateway.postgres.partner_store import PostgresPartnerDirectory
 from gateway.postgres.pool import Pool, PoolSize, Target, open_pool
@@ -49,7 +50,6 @@ from gateway.wiring.log import guarded_log, running_committer
 from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.parts import (
     BLIND_INDEX_EPOCH,
-    make_partitions,
     make_sealer,
     names,
     read_catalogue,

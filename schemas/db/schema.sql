@@ -11,30 +11,35 @@ CREATE SCHEMA replica;
 CREATE FUNCTION audit.ensure_partitions(today date, days integer) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'audit'
-    AS $$
+    AS $_$
 DECLARE
+    floor_day date;
     d date;
     m date;
+    part text;
 BEGIN
-    IF days NOT BETWEEN 1 AND 62 THEN
+    IF today IS NULL OR days IS NULL OR days NOT BETWEEN 1 AND 62 THEN
         RAISE EXCEPTION 'days must be between 1 and 62';
     END IF;
-    PERFORM pg_catalog.pg_advisory_xact_lock(7203, 1);  -- two processes that start at once must not both create
+    PERFORM pg_advisory_xact_lock(7203, 1);  -- two processes that start at once must not both create
+    SELECT day INTO STRICT floor_day FROM audit.request_floor;
     FOR d IN SELECT generate_series(today - 2, today + days, interval '1 day')::date LOOP
-        IF to_regclass(format('audit.request_%s', to_char(d, 'YYYYMMDD'))) IS NULL THEN
-            EXECUTE format('CREATE TABLE audit.request_%s PARTITION OF audit.request FOR VALUES FROM (%L) TO (%L)',
-                to_char(d, 'YYYYMMDD'), d, d + 1);
+        part := format('request_%s', to_char(d, 'YYYYMMDD'));
+        IF d > floor_day AND to_regclass('audit.' || part) IS NULL THEN
+            EXECUTE format('CREATE TABLE audit.%I (LIKE audit.request INCLUDING ALL)', part);
+            EXECUTE format('ALTER TABLE audit.request ATTACH PARTITION audit.%I FOR VALUES FROM (%L) TO (%L)', part, d, d + 1);
         END IF;
     END LOOP;
     FOR m IN SELECT generate_series(date_trunc('month', today - 2), today + days + 31, interval '1 month')::date LOOP
-        IF to_regclass(format('audit.entry_%s', to_char(m, 'YYYYMM'))) IS NULL THEN
-            EXECUTE format('CREATE TABLE audit.entry_%s PARTITION OF audit.entry FOR VALUES FROM (%L) TO (%L)',
-                to_char(m, 'YYYYMM'), m::timestamp AT TIME ZONE 'UTC', (m + interval '1 month') AT TIME ZONE 'UTC');
-            EXECUTE format('CREATE TABLE audit.secret_%s PARTITION OF audit.secret FOR VALUES FROM (%L) TO (%L)',
-                to_char(m, 'YYYYMM'), m::timestamp AT TIME ZONE 'UTC', (m + interval '1 month') AT TIME ZONE 'UTC');
-        END IF;
+        FOREACH part IN ARRAY ARRAY['entry', 'secret'] LOOP
+            IF to_regclass(format('audit.%s_%s', part, to_char(m, 'YYYYMM'))) IS NULL THEN
+                EXECUTE format('CREATE TABLE audit.%1$s_%2$s (LIKE audit.%1$s INCLUDING ALL)', part, to_char(m, 'YYYYMM'));
+                EXECUTE format('ALTER TABLE audit.%1$s ATTACH PARTITION audit.%1$s_%2$s FOR VALUES FROM (%3$L) TO (%4$L)',
+                    part, to_char(m, 'YYYYMM'), m::timestamp AT TIME ZONE 'UTC', (m + interval '1 month') AT TIME ZONE 'UTC');
+            END IF;
+        END LOOP;
     END LOOP;
-END $$;
+END $_$;
 
 CREATE FUNCTION audit.enter(log smallint, days date[], digests bytea[], credentials text[], key_partners text[], key_ops text[], key_hashes bytea[], key_bodies bytea[], key_answers text[], key_times bigint[], key_claims bytea[], key_credentials text[]) RETURNS TABLE(size bigint, root bytea, frontier bytea, moment timestamp with time zone, claimed bytea[], live text[], reserved text[], prev_size bigint, prev_root bytea, mac bytea)
     LANGUAGE plpgsql
@@ -94,6 +99,53 @@ BEGIN
     RETURN NEXT;
 END $$;
 
+CREATE FUNCTION audit.forget_idempotency(asked_ms bigint, at_most integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    SET lock_timeout TO '50ms'
+    AS $$
+DECLARE
+    over_ms bigint := floor(extract(epoch FROM audit.settled_now(asked_ms) - interval '1 day' - interval '2 days') * 1000);
+    forgotten integer;
+BEGIN
+    IF at_most IS NULL OR at_most NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION 'at most 10000 keys at once';
+    END IF;
+    DELETE FROM audit.idempotency WHERE ctid = ANY (ARRAY(
+        SELECT i.ctid FROM audit.idempotency AS i
+        WHERE i.created_ms < over_ms
+        ORDER BY i.created_ms
+        LIMIT at_most
+        FOR UPDATE SKIP LOCKED
+    ));
+    GET DIAGNOSTICS forgotten = ROW_COUNT;
+    RETURN forgotten;
+END $$;
+
+CREATE FUNCTION audit.forget_requests(asked_ms bigint) RETURNS date
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    SET lock_timeout TO '50ms'
+    AS $_$
+DECLARE
+    due date := audit.last_replayable_day_over(audit.settled_now(asked_ms));
+    oldest date;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(7203, 1) THEN  -- somebody makes or drops partitions at this moment
+        RETURN NULL;
+    END IF;
+    SELECT min(to_date(right(c.relname, 8), 'YYYYMMDD')) INTO oldest
+    FROM pg_inherits AS i
+    JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'audit.request'::regclass AND c.relname ~ '^request_[0-9]{8}$';
+    IF oldest > due OR oldest IS NULL OR due IS NULL THEN
+        RETURN NULL;
+    END IF;
+    UPDATE audit.request_floor SET day = greatest(day, oldest);
+    EXECUTE format('DROP TABLE audit.request_%s', to_char(oldest, 'YYYYMMDD'));
+    RETURN oldest;
+END $_$;
+
 CREATE FUNCTION audit.head_only_grows() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -104,11 +156,58 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION audit.last_replayable_day_over(settled timestamp with time zone) RETURNS date
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog'
+    AS $$
+    SELECT ((settled - interval '5 minutes' - interval '2 days') AT TIME ZONE 'UTC')::date - 1
+$$;
+
 CREATE FUNCTION audit.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
     RAISE EXCEPTION 'audit rows are inserted, never changed (%)', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION audit.request_floor_rises() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.day >= OLD.day THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'what was forgotten stays forgotten' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION audit.settled(asked timestamp with time zone, clock timestamp with time zone, logged timestamp with time zone, signed date) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog'
+    AS $$
+    SELECT CASE WHEN num_nulls(asked, clock, logged, signed) = 0
+        THEN least(asked, clock, logged, (signed + 1)::timestamp AT TIME ZONE 'UTC') END
+$$;
+
+CREATE FUNCTION audit.settled_now(asked_ms bigint) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+DECLARE
+    logged timestamptz;
+    signed date;
+BEGIN
+    IF asked_ms IS NULL OR asked_ms NOT BETWEEN 0 AND 253402300799999 THEN
+        RAISE EXCEPTION 'the instant must be in milliseconds and before the year 10000';
+    END IF;
+    SELECT max(b.ts) INTO logged
+    FROM audit.head AS h
+    JOIN audit.batch AS b USING (log_id, size);
+    SELECT max(newest.req_day) INTO signed
+    FROM audit.log AS l
+    CROSS JOIN LATERAL (
+        SELECT r.req_day FROM audit.request AS r WHERE r.log_id = l.log_id ORDER BY r.req_day DESC LIMIT 1
+    ) AS newest;
+    RETURN audit.settled(to_timestamp(asked_ms / 1000.0), clock_timestamp(), logged, signed);
 END $$;
 
 CREATE TABLE audit.batch (
@@ -180,6 +279,12 @@ CREATE TABLE audit.request (
     CONSTRAINT request_req_id_check CHECK ((octet_length(req_id) = 16))
 )
 PARTITION BY RANGE (req_day);
+
+CREATE TABLE audit.request_floor (
+    one boolean DEFAULT true NOT NULL,
+    day date NOT NULL,
+    CONSTRAINT request_floor_one_check CHECK (one)
+);
 
 CREATE TABLE audit.secret (
     log_id smallint NOT NULL,
@@ -404,6 +509,9 @@ ALTER TABLE ONLY audit.log
 ALTER TABLE ONLY audit.log
     ADD CONSTRAINT log_pkey PRIMARY KEY (log_id);
 
+ALTER TABLE ONLY audit.request_floor
+    ADD CONSTRAINT request_floor_pkey PRIMARY KEY (one);
+
 ALTER TABLE ONLY audit.request
     ADD CONSTRAINT request_pkey PRIMARY KEY (log_id, req_day, req_id);
 
@@ -527,6 +635,10 @@ CREATE TRIGGER head_only_grows BEFORE UPDATE ON audit.head FOR EACH ROW EXECUTE 
 CREATE TRIGGER head_stays BEFORE DELETE OR TRUNCATE ON audit.head FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER request_append_only BEFORE DELETE OR UPDATE ON audit.request FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER request_floor_rises BEFORE DELETE OR UPDATE ON audit.request_floor FOR EACH ROW EXECUTE FUNCTION audit.request_floor_rises();
+
+CREATE TRIGGER request_floor_stays BEFORE TRUNCATE ON audit.request_floor FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER tile_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON audit.tile FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 

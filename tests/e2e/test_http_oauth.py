@@ -98,6 +98,49 @@ async def test_b06_other_methods_are_refused_with_allow(method):
         assert (answer.status, answer.header("Allow")) == (405, "POST")
 
 
+@pytest.mark.parametrize(
+    ("tried", "scheme"), [("Basic YTpi", "Basic"), ("Bearer x", "Bearer"), ("DPoP x", "DPoP"), ("Negotiate", "DPoP")]
+)
+async def test_a48_another_authentication_is_challenged_in_its_own_scheme(tried, scheme):
+    """RFC 6749 section 5.2: 401 ``invalid_client`` with a challenge that matches the scheme that the client used."""
+    async with running() as gateway:
+        headers = [("DPoP", gateway.world.proof("/oauth2/token", None)), FORM, ("Authorization", tried)]
+        answer = await gateway.request("POST", "/oauth2/token", headers, b"grant_type=client_credentials")
+
+        assert (answer.status, answer.json["error"]) == (401, "invalid_client")
+        assert (answer.header("WWW-Authenticate") or "").split(" ")[0] == scheme
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", [], 405),
+        ("POST", [("X-Name", "\xe9")], 400),
+        ("POST", [("Host", "evil.example")], 421),
+        ("POST", [("Host", "a b")], 400),
+    ],
+)
+async def test_what_is_refused_before_the_handler_is_an_oauth_error_too(method, headers, status):
+    """A client of the token endpoint reads ``error``; a problem document would look like a token without one."""
+    async with running() as gateway:
+        host = next((value for name, value in headers if name == "Host"), "gateway.example")
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers if name != "Host")
+        answer = await gateway.raw(
+            f"{method} /oauth2/token HTTP/1.1\r\nHost: {host}\r\n{fields}Content-Length: 0\r\n\r\n".encode("latin-1")
+        )
+
+        assert (answer.status, answer.json["error"]) == (status, "invalid_request")
+        assert (answer.header("Content-Type"), answer.header("Pragma")) == ("application/json", "no-cache")
+
+
+async def test_an_overloaded_token_endpoint_says_so_as_an_oauth_error():
+    async with running(World(max_in_flight=0)) as gateway:
+        answer = await gateway.token(urlencode(gateway.world.form()).encode())
+
+        assert (answer.status, answer.json["error"]) == (503, "temporarily_unavailable")
+        assert answer.header("Retry-After") == "1"
+
+
 async def test_c27_the_token_endpoint_asks_for_its_nonce():
     async with running(World(nonces=True)) as gateway:
         body = urlencode(gateway.world.form()).encode()
@@ -151,7 +194,7 @@ async def test_a1_a2_metadata_names_the_issuer_byte_for_byte():
 
         assert answer.json["issuer"] == ISSUER
         assert answer.json["token_endpoint"] == f"{ISSUER}/oauth2/token"
-        assert answer.json["response_types_supported"] == []
+        assert answer.json["response_types_supported"] == ["none"]
 
 
 async def test_k4_the_key_set_is_cacheable_and_public_only():

@@ -131,11 +131,11 @@ LONG = "x" * 9000
 AT_TOKEN: dict[str, tuple[Build, tuple[int, str]]] = {
     "B05": (lambda c: at_token(c, token_proof(c), path=f"{TOKEN}?scope=verifications"), (400, "invalid_request")),
     "B05-empty-query": (lambda c: at_token(c, token_proof(c), path=f"{TOKEN}?client_id=a"), (400, "invalid_request")),
-    "B06-get": (lambda c: at_token(c, token_proof(c), method="GET", body=None), (405, "method_not_allowed")),
-    "B06-put": (lambda c: at_token(c, token_proof(c), method="PUT"), (405, "method_not_allowed")),
+    "B06-get": (lambda c: at_token(c, token_proof(c), method="GET", body=None), (405, "invalid_request")),
+    "B06-put": (lambda c: at_token(c, token_proof(c), method="PUT"), (405, "invalid_request")),
     "B07-json": (
         lambda c: at_token(c, headers=(JSON, ("DPoP", token_proof(c))), body=b'{"grant_type":"client_credentials"}'),
-        (415, "invalid_request"),
+        (400, "invalid_request"),
     ),
     "B07-multipart": (
         lambda c: at_token(
@@ -143,7 +143,7 @@ AT_TOKEN: dict[str, tuple[Build, tuple[int, str]]] = {
             headers=(("Content-Type", "multipart/form-data; boundary=b"), ("DPoP", token_proof(c))),
             body=b'--b\r\nContent-Disposition: form-data; name="grant_type"\r\n\r\nclient_credentials\r\n--b--\r\n',
         ),
-        (415, "invalid_request"),
+        (400, "invalid_request"),
     ),
     "C01": (at_token, (400, "invalid_dpop_proof")),
     "C02-two-fields": (lambda c: at_token(c, token_proof(c), token_proof(c)), (400, "invalid_dpop_proof")),
@@ -263,7 +263,7 @@ async def test_a_resource_refuses_without_a_trace(gateway, partner, row):
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["Cache-Control"] == "no-store"
     error = "" if code == "unauthenticated" else f'error="{code}", '
-    expected = None if status != 401 else CHALLENGE.replace("DPoP ", f"DPoP {error}")
+    expected = None if status not in {400, 401} else CHALLENGE.replace("DPoP ", f"DPoP {error}")
     assert answer.headers.get("WWW-Authenticate") == expected
     assert len(answer.headers.getall("DPoP-Nonce", [])) == (code == "use_dpop_nonce")
     assert partner.token.encode() not in answer.body
@@ -514,7 +514,7 @@ async def test_a1_a2_metadata(partner):
         partner.issuer,
     )
     assert document["grant_types_supported"] == ["client_credentials"]
-    assert document["response_types_supported"] == []
+    assert document["response_types_supported"] == ["none"]
     assert document["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
     for name in ("token_endpoint_auth_signing_alg_values_supported", "dpop_signing_alg_values_supported"):
         assert set(document[name]) == {"ES256", "PS256", "EdDSA", "Ed25519"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import AsyncIterator
+from urllib.parse import urlencode
 
 import pytest
 
@@ -37,13 +38,14 @@ def assert_problem(answer: RawAnswer, status: int, code: str) -> None:
 
 
 def assert_oauth_error(answer: RawAnswer, status: int) -> None:
+    """A token request's faults are 400 (RFC 6749 section 5.2), whatever an ordinary resource would say."""
     assert (answer.status, answer.json["error"]) == (status, "invalid_request")
     assert answer.header("Content-Type") == "application/json"
     assert answer.header("Cache-Control") == "no-store"
 
 
 async def test_g01_form_with_an_unknown_charset(gateway: Loopback) -> None:
-    assert_oauth_error(await gateway.token(b"grant_type=client_credentials", f"{FORM}; charset=foo"), 415)
+    assert_oauth_error(await gateway.token(b"grant_type=client_credentials", f"{FORM}; charset=foo"), 400)
 
 
 @pytest.mark.parametrize("body", [b"grant_type=\xff", b"\xff\xfe=1", "scope=权限".encode()])
@@ -62,7 +64,7 @@ async def test_g03_form_with_bad_percent_encoding(gateway: Loopback, body: bytes
     "kind", ["multipart/form-data", "multipart/form-data; boundary=x", "application/json", "text/plain", ""]
 )
 async def test_g04_multipart_without_boundary(gateway: Loopback, kind: str) -> None:
-    assert_oauth_error(await gateway.token(b"grant_type=client_credentials", kind), 415)
+    assert_oauth_error(await gateway.token(b"grant_type=client_credentials", kind), 400)
 
 
 @pytest.mark.parametrize(
@@ -150,19 +152,90 @@ async def test_g13_host_of_ours_in_every_spelling(gateway: Loopback, host: str) 
 @pytest.mark.parametrize(
     "target",
     [
-        "http://evil.example/v1/status",
-        f"https://{HOST}/v1/status",
         "http://a:99999/",
         "http://[::1/",
-        "ftp://x/y",
         "evil:80",
         "*",
         "http:///x",
+        "http://?x",
+        f"https://user@{HOST}/v1/status",
+        f"https://{HOST}:/v1/status",
+        f"https:/{HOST}/v1/status",
+        f"https:{HOST}/v1/status",
+        f"://{HOST}/v1/status",
+        f"//{HOST}@",
+        "x" * 40 + f"://{HOST}/v1/status",
     ],
 )
-async def test_g14_target_in_absolute_form(gateway: Loopback, target: str) -> None:
+async def test_g14_a_target_in_no_form_that_we_serve(gateway: Loopback, target: str) -> None:
     answer = await gateway.raw(f"GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    assert (answer.status, answer.json["code"]) in {(400, "malformed_request"), (404, "not_found")}
+    assert (answer.status == 404) == target.startswith("/")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://evil.example/v1/status",
+        f"http://{HOST}/v1/status",
+        f"https://{HOST}:8443/v1/status",
+        f"https://{HOST}.evil.example/v1/status",
+        "https://127.0.0.1/v1/status",
+        "ftp://x/y",
+    ],
+)
+async def test_g14_an_absolute_target_of_somebody_else(gateway: Loopback, target: str) -> None:
+    """Another scheme or host than ours is another resource, even when ``Host`` says ours (RFC 9112 section 3.2.2, RFC 9110 7.4)."""
+    answer = await gateway.raw(f"GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    assert_problem(answer, 421, "misdirected_request")
+
+
+@pytest.mark.parametrize("host", [HOST, "evil.example"])
+@pytest.mark.parametrize("origin", [f"https://{HOST}", f"HTTPS://{HOST.upper()}", f"https://{HOST}:443"])
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [("/v1/status", 200), ("/v1/status?x=/a", 200), ("", 200), ("?x", 200), ("/nowhere", 404), ("//v1/status", 404)],
+)
+async def test_g14_an_absolute_target_of_ours(
+    gateway: Loopback, origin: str, rest: str, status: int, host: str
+) -> None:
+    """A server must take it and ignore ``Host`` (RFC 9112 section 3.2.2)."""
+    answer = await gateway.raw(f"GET {origin}{rest} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert answer.status == status
+
+
+@pytest.mark.parametrize("host", ["a b", "a:99999", f"{HOST}, {HOST}", ""])
+async def test_g14_an_absolute_target_with_a_host_that_is_none(gateway: Loopback, host: str) -> None:
+    answer = await gateway.raw(f"GET https://{HOST}/v1/status HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     assert_problem(answer, 400, "malformed_request")
+
+
+async def test_g14_c22_a_proof_is_for_the_address_that_an_absolute_target_names(gateway: Loopback) -> None:
+    """What authenticates there is what authenticates at the path, and the query is found too."""
+    path = "/v1/verifications/x"
+
+    answers = [
+        await gateway.request("GET", f"https://{HOST}{target}", gateway.world.credentials(path, method="GET"))
+        for target in (path, f"{path}?y", "/v1/status2", f"{path}?access_token=z", f"{path}/receipt")
+    ]
+
+    assert [(answer.status, answer.json["code"]) for answer in answers] == [
+        (404, "not_found"),
+        (404, "not_found"),
+        (404, "not_found"),
+        (400, "invalid_request"),
+        (401, "invalid_dpop_proof"),
+    ]
+
+
+async def test_g14_a_token_from_an_absolute_target(gateway: Loopback) -> None:
+    headers = [("DPoP", gateway.world.proof("/oauth2/token", None)), ("Content-Type", FORM)]
+    body = urlencode(gateway.world.form()).encode()
+
+    granted = await gateway.request("POST", f"https://{HOST}/oauth2/token", headers, body)
+    queried = await gateway.request("POST", f"https://{HOST}/oauth2/token?", headers, body)
+
+    assert (granted.status, queried.status) == (200, 400)
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "OPTIONS"])
@@ -178,6 +251,27 @@ async def test_g14_targets_of_other_methods(gateway: Loopback, method: str) -> N
 async def test_g15_header_bytes_beyond_ascii(gateway: Loopback, field: bytes) -> None:
     answer = await gateway.raw(b"GET /v1/status HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\n" + field + b"\r\n\r\n")
     assert_problem(answer, 400, "malformed_request")
+
+
+@pytest.mark.parametrize(
+    ("wire", "scheme"),
+    [
+        (f"POST /v1/verifications HTTP/1.1\r\nHost: {HOST}\r\nX-Name: \xe9\r\nContent-Length: 0\r\n\r\n", "DPoP"),
+        ("GET /v1/verifications/x HTTP/1.1\r\nHost: a b\r\n\r\n", "DPoP"),
+        ("GET /v1/verifications/x/receipt HTTP/1.1\r\nHost: a:99999\r\n\r\n", "DPoP"),
+        (f"GET https://{HOST}/v1/verifications/x HTTP/1.1\r\nHost: a b\r\n\r\n", "DPoP"),
+        ("GET /v1/status HTTP/1.1\r\nHost: a b\r\n\r\n", None),
+        (f"GET /v1/log/proofs/inclusion?index=x HTTP/1.1\r\nHost: {HOST}\r\n\r\n", None),
+        ("GET /nowhere HTTP/1.1\r\nHost: a b\r\n\r\n", None),
+    ],
+)
+async def test_a_400_of_a_protected_resource_has_a_challenge(gateway: Loopback, wire: str, scheme: str | None) -> None:
+    """Also where no handler was reached; what is open to everybody asks for no token."""
+    answer = await gateway.raw(wire.encode("latin-1"))
+
+    assert answer.status == 400
+    expected = None if scheme is None else f'{scheme} error="invalid_request", algs="ES256 PS256 EdDSA"'
+    assert answer.header("WWW-Authenticate") == expected
 
 
 @pytest.mark.parametrize("member", ["business_ref", "name", "uscc"])
@@ -254,7 +348,7 @@ async def test_g18_body_of_two_megabytes_in_chunks(gateway: Loopback) -> None:
 
 
 async def test_g18_form_of_sixty_thousand_fields(gateway: Loopback) -> None:
-    assert_oauth_error(await gateway.token(b"a=1&" * 60_000), 413)
+    assert_oauth_error(await gateway.token(b"a=1&" * 60_000), 400)
 
 
 async def test_g18_small_form_with_too_many_fields(gateway: Loopback) -> None:

@@ -135,7 +135,15 @@ async def test_no_role_that_serves_can_change_the_house(attempt, role: str, stat
         ("gateway_feed", "SELECT * FROM identity.partner"),
         ("gateway_feed", "SELECT * FROM audit.entry"),
         ("gateway_feed", "INSERT INTO audit.entry SELECT * FROM audit.entry"),
-        ("gateway_feed", "SELECT key_hash FROM audit.idempotency"),
+        ("gateway_feed", "SELECT created_ms FROM audit.idempotency"),
+        ("gateway_feed", "DELETE FROM audit.idempotency WHERE created_ms < 0"),
+        ("gateway_feed", "UPDATE audit.request_floor SET day = 'infinity'"),
+        ("gateway_feed", "SELECT audit.settled_now(0)"),
+        ("gateway_api", "SELECT audit.forget_requests(0)"),
+        ("gateway_admin", "SELECT audit.forget_requests(0)"),
+        ("gateway_audit", "SELECT audit.forget_requests(0)"),
+        ("gateway_api", "SELECT audit.forget_idempotency(0, 1)"),
+        ("gateway_admin", "SELECT audit.forget_idempotency(0, 1)"),
         ("gateway_admin", "INSERT INTO replica.subject SELECT * FROM replica.subject"),
         ("gateway_admin", "DELETE FROM replica.record"),
         ("gateway_audit", "SELECT * FROM identity.partner"),
@@ -158,7 +166,8 @@ async def test_each_role_is_refused_what_is_not_its_work(attempt, role: str, sta
         ("gateway_api", "SELECT * FROM replica.subject"),
         ("gateway_feed", "TRUNCATE replica.subject_1, replica.record_1, replica.quarantine_1"),
         ("gateway_feed", "SELECT audit.ensure_partitions(current_date, 7)"),
-        ("gateway_feed", "DELETE FROM audit.idempotency WHERE created_ms < 0"),
+        ("gateway_feed", "SELECT audit.forget_requests(0)"),
+        ("gateway_feed", "SELECT audit.forget_idempotency(0, 10000)"),
         ("gateway_feed", "INSERT INTO replica.feed_event (feed, at_ms, result) VALUES ('f', 0, 'unreachable')"),
         ("gateway_admin", "UPDATE identity.partner_key SET state = 'retired' WHERE false"),
         ("gateway_admin", "SELECT * FROM audit.secret"),
@@ -178,6 +187,45 @@ async def test_the_function_that_makes_partitions_cannot_be_led_astray(attempt, 
 
     with pytest.raises(DENIED):
         await attempt("gateway_audit", "SELECT audit.ensure_partitions(current_date, 7)")
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        ("forget_requests(NULL)", "the instant must be"),
+        ("forget_requests(-1)", "the instant must be"),
+        ("forget_requests(9223372036854775807)", "the instant must be"),
+        ("forget_idempotency(NULL, 1)", "the instant must be"),
+        ("forget_idempotency(0, NULL)", "at most 10000"),
+        ("forget_idempotency(0, 0)", "at most 10000"),
+        ("forget_idempotency(0, 10001)", "at most 10000"),
+        ("ensure_partitions(NULL, 7)", "between 1 and 62"),
+        ("ensure_partitions(current_date, NULL)", "between 1 and 62"),
+    ],
+)
+async def test_the_functions_that_run_as_the_owner_bound_what_they_are_given(attempt, call: str, why: str):
+    with pytest.raises(asyncpg.PostgresError, match=why):
+        await attempt("gateway_feed", f"SELECT audit.{call}")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit.request_floor SET day = day - 1",
+        "UPDATE audit.request_floor SET day = '-infinity'",
+        "DELETE FROM audit.request_floor",
+        "TRUNCATE audit.request_floor",
+    ],
+)
+async def test_what_was_forgotten_stays_forgotten(database, statement: str):
+    """Not even the owner lowers the floor while the triggers are on."""
+    connection = await database.connect("gateway_owner")
+    await connection.execute("UPDATE audit.request_floor SET day = '2026-01-01'")
+
+    with pytest.raises(DENIED):
+        await connection.execute(statement)
+
+    await connection.close()
 
 
 async def test_applying_the_roles_again_changes_nothing(database):

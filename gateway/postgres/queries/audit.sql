@@ -141,9 +141,13 @@ LIMIT $3;
 -- Create the partitions of the coming days; a missing one would abort a batch.
 SELECT audit.ensure_partitions($1::date, $2::integer);
 
+-- name: forget_requests
+-- Forget the oldest day of one-time ids that is over; returns it, or null.
+SELECT audit.forget_requests($1::bigint);
+
 -- name: forget_idempotency
--- Remove idempotency keys whose day is over.
-DELETE FROM audit.idempotency WHERE created_ms < $1;
+-- Forget idempotency keys that are over, at most so many; returns how many.
+SELECT audit.forget_idempotency($1::bigint, $2::integer);
 
 -- name: sealed
 -- Read the sealed plaintext of one leaf.

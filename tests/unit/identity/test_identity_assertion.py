@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, padding
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.base.clock import Millis
+from gateway.base.clock import Millis, utc_day
 from gateway.identity.oauth import DESCRIPTIONS, OAuthCode, OAuthError
 from gateway.identity.partner import Client, KeyState, PartnerState
 from tests.unit.identity.kit import (
@@ -178,13 +178,21 @@ REFUSED = {
     ),
     "A19 jku": (with_header(jku="http://169.254.169.254/"), "assertion_forbidden_header_member"),
     "A19 x5u": (with_header(x5u="http://169.254.169.254/"), "assertion_forbidden_header_member"),
-    "A20 x5c": (with_header(x5c=["AAAA"]), "assertion_forbidden_header_member"),
+    "A20 x5c of somebody who signs with its key": (
+        sign(OTHER_KEY, assertion_header(x5c=["AAAA"], **{"x5t#S256": "AAAA"}), assertion_claims()),
+        "assertion_signature",
+    ),
     "A21 crit unknown": (with_header(crit=["x"], x=1), "assertion_forbidden_header_member"),
     "A21 crit empty": (with_header(crit=[]), "assertion_forbidden_header_member"),
     "A21 b64 false": (with_header(b64=False), "assertion_forbidden_header_member"),
     "A22 typ dpop+jwt": (with_header(typ="dpop+jwt"), "assertion_typ"),
     "A22 typ at+jwt": (with_header(typ="at+jwt"), "assertion_typ"),
     "A22 typ oauth-authz-req+jwt": (with_header(typ="oauth-authz-req+jwt"), "assertion_typ"),
+    "A22 typ with a parameter": (with_header(typ="JWT;charset=utf-8"), "assertion_typ"),
+    "A22 typ of another tree": (with_header(typ="text/jwt"), "assertion_typ"),
+    "A22 typ application/ twice": (with_header(typ="application/application/jwt"), "assertion_typ"),
+    "A22 typ a look-alike": (with_header(typ="\uff2aWT"), "assertion_typ"),
+    "A22 typ empty": (with_header(typ=""), "assertion_typ"),
     "A22 typ null": (with_header(typ=None), "assertion_typ"),
     "A22 typ a list": (with_header(typ=["JWT"]), "assertion_typ"),
     "A23 our own access token": (own_access_token(), "assertion_typ"),
@@ -224,8 +232,16 @@ REFUSED = {
     "A31 exp 10,000 digits": (with_raw_claims(claims_text(exp="1" * 10_000)), "assertion_too_long"),
     "A31 exp 2^62": (make_assertion(exp=2**62), "assertion_exp"),
     "A31 exp negative": (make_assertion(exp=-1), "assertion_exp"),
-    "A32 exp in an hour": (make_assertion(exp=NOW_S + 3600), "assertion_lives_too_long"),
-    "A32 exp in 301 s": (make_assertion(exp=NOW_S + 301), "assertion_lives_too_long"),
+    "A32 exp in an hour, no iat": (
+        sign(KEY, assertion_header(), without(assertion_claims(exp=NOW_S + 3600), "iat")),
+        "assertion_lives_too_long",
+    ),
+    "A32 exp in 301 s, no iat": (
+        sign(KEY, assertion_header(), without(assertion_claims(exp=NOW_S + 301), "iat")),
+        "assertion_lives_too_long",
+    ),
+    "A32 exp in an hour, iat 300 s ago": (make_assertion(iat=NOW_S - 300, exp=NOW_S + 3600), "assertion_iat_window"),
+    "A32 exp in an hour, iat an hour ago": (make_assertion(iat=NOW_S - 3600, exp=NOW_S + 60), "assertion_iat_window"),
     "A33 iat +61 s": (make_assertion(iat=NOW_S + 61, exp=NOW_S + 100), "assertion_iat_window"),
     "A33 iat +31 s": (make_assertion(iat=NOW_S + 31, exp=NOW_S + 100), "assertion_iat_window"),
     "A33 nbf +61 s": (make_assertion(nbf=NOW_S + 61, exp=NOW_S + 100), "assertion_not_yet_valid"),
@@ -330,6 +346,10 @@ GOOD_ASSERTIONS = {
     "plain": (GOOD,),
     "typ JWT": (with_header(typ="JWT"),),
     "typ client-authentication+jwt": (with_header(typ="client-authentication+jwt"),),
+    "typ in another case": (with_header(typ="jwt"),),
+    "typ with application/": (with_header(typ="application/jwt"),),
+    "typ in full and in another case": (with_header(typ="Application/Client-Authentication+JWT"),),
+    "A20 certificates beside the key": (with_header(x5c=["AAAA"], x5t="x", **{"x5t#S256": {"a": 1}}),),
     "PS256": (make_assertion(RSA_KEY), RSA_CLIENT),
     "EdDSA": (make_assertion(ED_KEY), ED_CLIENT),
     "Ed25519": (with_header(ED_KEY, alg="Ed25519"), ED_CLIENT),
@@ -345,6 +365,9 @@ GOOD_ASSERTIONS = {
     "A33 nbf +10 s": (make_assertion(nbf=NOW_S + 10),),
     "iat and nbf absent": (sign(KEY, assertion_header(), without(assertion_claims(), "iat")),),
     "lives exactly 300 s": (make_assertion(exp=NOW_S + 300),),
+    "lives exactly 300 s, no iat": (sign(KEY, assertion_header(), without(assertion_claims(exp=NOW_S + 300), "iat")),),
+    "A32 exp in an hour, iat now": (make_assertion(exp=NOW_S + 3600),),
+    "A32 exp in 34,000 years, iat 299 s ago": (make_assertion(iat=NOW_S - 299, exp=(1 << 40) - 1),),
     "lives 300 s on a clock 30 s ahead": (make_assertion(iat=NOW_S + 30, exp=NOW_S + 330),),
     "unknown header member and claim": (sign(KEY, assertion_header(extra=[1]), assertion_claims(extra={"a": None})),),
 }
@@ -366,6 +389,46 @@ async def test_a35_a_used_assertion_is_refused():
     refusal = await refusal_of(endpoint, dpop=[token_proof(jti="another-proof")])
 
     assert (refusal.status, refusal.error, refusal.reason) == (401, "invalid_client", "assertion_replayed")
+
+
+@pytest.mark.parametrize("exp", [NOW_S + 3600, NOW_S + 86_400, (1 << 40) - 1], ids=["an hour", "a day", "34,000 years"])
+async def test_a32_a_long_lived_assertion_serves_once_and_until_the_cap(exp):
+    """Used again at any moment before the cap it is a replay, from the cap on it is over: no moment at which it serves twice."""
+    text = make_assertion(exp=exp)
+    endpoint, late = Endpoint(), Endpoint()
+
+    await endpoint.grant(make_request(parameters=make_form(client_assertion=text)))
+    reasons = []
+    for second in (0, 150, 299, 300, 301):
+        endpoint.clock.now = Millis(NOW + second * 1000)
+        proof = token_proof(jti=f"another-proof-{second}", iat=NOW_S + second)
+        refusal = await refusal_of(endpoint, parameters=make_form(client_assertion=text), dpop=[proof])
+        reasons.append(refusal.reason)
+    late.clock.advance(300)
+    unused = await refusal_of(late, parameters=make_form(client_assertion=text), dpop=[token_proof(iat=NOW_S + 300)])
+
+    assert reasons == ["assertion_replayed"] * 3 + ["assertion_iat_window"] * 2
+    assert unused.reason == "assertion_iat_window"
+
+
+@pytest.mark.parametrize(
+    ("changes", "end"),
+    [
+        ({"exp": NOW_S + 60}, NOW_S + 60),
+        ({"exp": NOW_S + 3600}, NOW_S + 300),
+        ({"iat": NOW_S - 299, "exp": NOW_S + 3600}, NOW_S + 1),
+        ({"iat": NOW_S + 30, "exp": (1 << 40) - 1}, NOW_S + 330),
+    ],
+    ids=["exp", "cap", "old iat", "iat ahead"],
+)
+async def test_a32_an_assertion_is_remembered_under_the_day_of_its_end(changes, end):
+    """Never under the day of a far ``exp``: no partition would take it, and the commit of everybody beside it would fail."""
+    endpoint = Endpoint()
+
+    await endpoint.grant(make_request(parameters=make_form(client_assertion=make_assertion(**changes))))
+
+    [issue] = endpoint.ledger.issues
+    assert issue.assertion_claim.day == utc_day(end)
 
 
 async def test_a36_of_fifty_uses_of_one_assertion_at_once_one_succeeds():

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.secret import Secret
-from gateway.identity.authorization import parse_authorization, render_challenge
+from gateway.identity.authorization import parse_authorization, render_challenge, render_client_challenge
 from gateway.identity.client import make_assertion, make_proof, token_form
 from gateway.identity.grants import Scope, require_purpose, require_scope
 from gateway.identity.htu import AddressMatcher, normalise_uri
@@ -96,6 +97,23 @@ def test_r3_the_challenge_of_a_403_names_the_scope():
     assert render_challenge(ErrorKind.INSUFFICIENT_SCOPE, scope="verifications") == expected
 
 
+@pytest.mark.parametrize(
+    ("values", "challenge"),
+    [
+        ([], 'DPoP algs="ES256 PS256 EdDSA"'),
+        (["Basic YTpi"], 'Basic realm="token endpoint", charset="UTF-8"'),
+        (["bAsIc"], 'Basic realm="token endpoint", charset="UTF-8"'),
+        (["Bearer x"], 'Bearer realm="token endpoint"'),
+        (["DPoP x"], 'DPoP algs="ES256 PS256 EdDSA"'),
+        (['Evil"\r\nX: y'], 'DPoP algs="ES256 PS256 EdDSA"'),
+        ([""], 'DPoP algs="ES256 PS256 EdDSA"'),
+    ],
+)
+def test_the_token_endpoint_challenges_in_the_scheme_that_was_tried(values, challenge):
+    """RFC 6749 section 5.2; nothing that was sent is sent back."""
+    assert render_client_challenge(values) == challenge
+
+
 # grants
 
 
@@ -127,12 +145,23 @@ def test_a1_a2_the_metadata_names_what_exists_and_nothing_else():
         "token_endpoint": ORIGIN + "/oauth2/token",
         "jwks_uri": ORIGIN + "/oauth2/jwks",
         "grant_types_supported": ["client_credentials"],
-        "response_types_supported": [],
+        "response_types_supported": ["none"],
         "scopes_supported": ["verifications"],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256", "EdDSA", "Ed25519"],
         "dpop_signing_alg_values_supported": ["ES256", "PS256", "EdDSA", "Ed25519"],
     }
+
+
+def test_a2_a_stock_reader_takes_the_metadata():
+    """RFC 8414 as Authlib reads it, which refuses a list of response types that is empty or missing."""
+    document = json.loads(render_metadata(ORIGIN))
+
+    AuthorizationServerMetadata(document).validate()
+
+    for types in ([], None):
+        with pytest.raises(ValueError, match="response_types_supported"):
+            AuthorizationServerMetadata({**document, "response_types_supported": types}).validate()
 
 
 @pytest.mark.parametrize(

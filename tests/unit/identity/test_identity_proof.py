@@ -216,6 +216,7 @@ REFUSED = {
     ),
     "crit": ([with_header(crit=["b64"], b64=False)], "forbidden_header_member"),
     "x5u": ([with_header(x5u="http://169.254.169.254/")], "forbidden_header_member"),
+    "jku": ([with_header(jku="http://169.254.169.254/")], "forbidden_header_member"),
     "payload an array": ([proof(claims=[])], "not_an_object"),
 }
 
@@ -234,6 +235,9 @@ ACCEPTED = {
     "C36 extra header member and claim": proof(
         header=proof_header(extra=[1], kid=5 * "k"), claims=rs_claims(extra={"a": True}, nonce="not asked for")
     ),
+    "typ in another case": with_header(typ="DPoP+JWT"),
+    "typ with application/": with_header(typ="application/dpop+jwt"),
+    "certificates beside the key": with_header(x5c=["AAAA"], x5t="x", **{"x5t#S256": "x"}),
     "D14 nbf now and exp ahead": with_claims(nbf=NOW_S, exp=NOW_S + 60),
     "jwk with use, alg, kid": with_jwk(use="sig", alg="ES256", kid="x"),
     "jti of 128 characters": with_claims(jti="j" * 128),

@@ -98,7 +98,8 @@ REFUSED = {
     "D02 sub is not client_id": token(sub="partner-two"),
     "D03 typ JWT": token(token_header(typ="JWT")),
     "D03 typ missing": token(without(token_header(), "typ")),
-    "D03 typ upper case": token(token_header(typ="AT+JWT")),
+    "D03 typ with a parameter": token(token_header(typ="at+jwt;v=1")),
+    "D03 typ of another tree": token(token_header(typ="text/at+jwt")),
     "D03 typ null": token(token_header(typ=None)),
     "D03 client assertion": make_assertion(),
     "D03 client assertion by our own key": make_assertion(SERVER_KEY),
@@ -158,11 +159,13 @@ def test_a_bad_token_is_refused_and_not_remembered(text):
     [
         GOOD,
         token(token_header(typ="application/at+jwt")),
+        token(token_header(typ="Application/AT+JWT")),
+        token(token_header(x5c=["AAAA"], x5t="x")),
         token(nbf=NOW_S),
         token(iat=NOW_S + 30),
         token(extra={"a": [1]}),
     ],
-    ids=["plain", "R5 application/at+jwt", "nbf now", "iat +30 s", "extra claim"],
+    ids=["plain", "R5 application/at+jwt", "R5 another case", "certificates", "nbf now", "iat +30 s", "extra claim"],
 )
 def test_a_good_token_is_accepted(text):
     claims = make_token_verifier().verify(text)
