@@ -65,6 +65,7 @@ FIELDS: Final[dict[str, str]] = {
     "setting": "name of a setting, never its value",
     "sqlstate": "PostgreSQL's code of a failure",
     "queue": "length of a queue",
+    "count": "how many lines of a kind were not written, because one like them had been",
     "error": "type of an exception",
     "places": "where an exception went through: module, line",
     "dropped": "names of fields that are not in this list",

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.web.server import HttpLimits
+from gateway.web.limits import HttpLimits
 from tests.fakes.use_cases import GOOD_BODY, HOST, Loopback, RawAnswer, World, request_bytes, running
 
 FORM = "application/x-www-form-urlencoded"
