@@ -13,7 +13,11 @@ Oldest by arrival, not by last use: a stranger could refresh the latter for noth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Final, Protocol
+
+
+_HOST_BITS: Final = 64
 
 
 class Member(Protocol):
@@ -35,6 +39,20 @@ class CrowdLimits:
 
     most: int
     most_of_address: int | None
+
+
+def whose(peer: object) -> str:
+    """Return what counts as one address of a socket's peer (as ``getpeername`` gives it): an IPv4 address, or the /64 of an IPv6 one.
+
+    Whoever has one IPv6 address has all of its /64.
+    """
+    host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+    if ":" not in host:
+        return host
+    address = IPv6Address(host.partition("%")[0])
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Address(int(address) >> _HOST_BITS << _HOST_BITS))
 
 
 class _Address:

@@ -74,6 +74,10 @@ class RunningServer:
         """The number of open connections."""
         return self._activity.connections
 
+    def open_connections(self) -> list[web.RequestHandler]:
+        """Return the open connections."""
+        return self._server.connections
+
     @property
     def in_flight(self) -> int:
         """The number of requests being served."""

@@ -94,6 +94,7 @@ class Worker:
 
     front: Front
     needs: Needs
+    pools: Pools
     metrics: Metrics
     committer: Committer
     guardian: LogGuardian
@@ -133,6 +134,7 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
                 yield Worker(
                     front=front,
                     needs=needs,
+                    pools=pools,
                     metrics=metrics,
                     committer=committer,
                     guardian=guardian,
