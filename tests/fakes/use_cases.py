@@ -157,11 +157,17 @@ FRESH = SourceState("municipal", 42, Millis(NOW - 3_600_000), 0)
 
 @dataclass
 class FakeSource:
-    """A feed applied one hour ago, or whatever a test puts here."""
+    """A feed applied one hour ago, or whatever a test puts here; ``gate`` holds it back, ``error`` makes it fail."""
 
     state: SourceState | None = FRESH
+    gate: asyncio.Event | None = None
+    error: Exception | None = None
 
     async def source_state(self) -> SourceState | None:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
         return self.state
 
 
