@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final, Protocol
 
-
 _HOST_BITS: Final = 64
 
 

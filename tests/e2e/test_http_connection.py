@@ -34,7 +34,9 @@ async def statuses(client: RawClient, count: int) -> list[int]:
     return [(await client.receive()).status for _ in range(count)]
 
 
-@pytest.mark.parametrize("bad", [BAD, ENDLESS_BAD, b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"])
+@pytest.mark.parametrize(
+    "bad", [BAD, ENDLESS_BAD, b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"]
+)
 @pytest.mark.parametrize("good", [1, 2, 7, 8, 9, 40])
 async def test_a_bad_request_takes_no_good_one_before_it_with_it(bad, good):
     async with running() as gateway:
@@ -163,7 +165,9 @@ class TestHttp10:
         """Whoever passed the message on may see its end elsewhere (RFC 9112 section 6.1)."""
         async with running() as gateway:
             client = await gateway.connect()
-            head = f"GET {STATUS} HTTP/1.0\r\nHost: {HOST}\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+            head = (
+                f"GET {STATUS} HTTP/1.0\r\nHost: {HOST}\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
             await client.send(head.encode() + b"0\r\n\r\n" + GET)
 
             answer = await client.receive()
@@ -214,7 +218,7 @@ async def not_reading(port: int) -> RawClient:
     """Connect with little room in the kernel, and read nothing."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.setblocking(False)
+    sock.settimeout(0)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
     reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
     writer.transport.pause_reading()
