@@ -122,7 +122,9 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
             running_committer(settings, settings.database_dsn, guardian, metrics, process=process) as committer,
         ):
             replica = PostgresReplica(pools.partners, queries, feed=settings.feed_name)
-            log = LogFace(reader, guardian)  # for looking at it oneself: a flood of readers must not make a worker seem unfit
+            log = LogFace(
+                reader, guardian
+            )  # for looking at it oneself: a flood of readers must not make a worker seem unfit
             needs = _needs(settings, keys, _Stores(pools, queries, replica, reader, committer, guardian), metrics)
             policy = FrontPolicy(
                 hosts=accepted_hosts(settings.issuer),
