@@ -32,14 +32,14 @@ from gateway.identity.token import TokenVerifier
 from gateway.verification.ledger import Ledger
 from gateway.verification.read_back import ReadBack
 from gateway.verification.verify import Knowledge, Verify
-from gateway.web.activity import Activity
 from gateway.web.answer import AnswerWriter
 from gateway.web.body import read_body
 from gateway.web.exchange import JSON_TYPE, Exchange, Reply, Route
+from gateway.web.limits import HttpLimits
 from gateway.web.middleware import Front, FrontPolicy
 from gateway.web.problem import ProblemRenderer
 from gateway.web.routes import RouteTable
-from gateway.web.server import HttpLimits, start_server
+from gateway.web.server import start_server
 from gateway.wiring.log import guarded_log, running_committer
 from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.parts import (
@@ -221,7 +221,6 @@ def _front(settings: Settings, handler: Handler, metrics: Metrics) -> Front:
         ),
         writer=AnswerWriter(secure=True, version=__version__),
         problems=ProblemRenderer(settings.issuer),
-        activity=Activity(),
         clock=SystemClock(),
         log=RequestLog(),
         metrics=metrics,

@@ -74,7 +74,24 @@ def _render(page: ErrorPage) -> str:
     )
 
 
+def _reply(body: bytes, content_type: str) -> Reply:
+    return Reply(status=200, body=body, content_type=content_type, cache_control=CACHE, headers=_VARY)
+
+
+def _index_html() -> bytes:
+    items = "".join(
+        f'<li><a href="{DOCS_PATH}{code}">{code}</a> {escape(page.title.zh)} / {escape(page.title.en)}'
+        for code, page in _PAGES.items()
+    )
+    return f'<!doctype html><html lang="zh"><meta charset="utf-8"><title>errors</title><ul>{items}</ul></html>'.encode()
+
+
 _PAGES: Final = {kind.value: _page(kind) for kind in ErrorKind}
+# Made once and shared: anyone may ask for these as often as they like, and read them as slowly.
+_HTML: Final = {code: _reply(_render(page).encode(), HTML_TYPE) for code, page in _PAGES.items()}
+_JSON: Final = {code: _reply(_ENCODER.encode(page), JSON_TYPE) for code, page in _PAGES.items()}
+_HTML_INDEX: Final = _reply(_index_html(), HTML_TYPE)
+_JSON_INDEX: Final = _reply(_ENCODER.encode(ErrorPages(errors=tuple(_PAGES.values()))), JSON_TYPE)
 
 
 class DocsRoutes:
@@ -89,25 +106,14 @@ class DocsRoutes:
 
     async def index(self, exchange: Exchange) -> Reply:
         """List every code."""
-        if _wants_html(exchange):
-            items = "".join(
-                f'<li><a href="{DOCS_PATH}{code}">{code}</a> {escape(page.title.zh)} / {escape(page.title.en)}'
-                for code, page in _PAGES.items()
-            )
-            html = f'<!doctype html><html lang="zh"><meta charset="utf-8"><title>errors</title><ul>{items}</ul></html>'
-            return Reply(status=200, body=html.encode(), content_type=HTML_TYPE, cache_control=CACHE, headers=_VARY)
-        body = _ENCODER.encode(ErrorPages(errors=tuple(_PAGES.values())))
-        return Reply(status=200, body=body, content_type=JSON_TYPE, cache_control=CACHE, headers=_VARY)
+        return _HTML_INDEX if _wants_html(exchange) else _JSON_INDEX
 
     async def page(self, exchange: Exchange) -> Reply:
         """Explain one code; ``NOT_FOUND`` for one that we do not use."""
-        page = _PAGES.get(exchange.params[0])
-        if page is None:
+        reply = (_HTML if _wants_html(exchange) else _JSON).get(exchange.params[0])
+        if reply is None:
             raise GatewayError(ErrorKind.NOT_FOUND)
-        if _wants_html(exchange):
-            html = _render(page).encode()
-            return Reply(status=200, body=html, content_type=HTML_TYPE, cache_control=CACHE, headers=_VARY)
-        return Reply(status=200, body=_ENCODER.encode(page), cache_control=CACHE, headers=_VARY)
+        return reply
 
 
 def _wants_html(exchange: Exchange) -> bool:

@@ -19,11 +19,11 @@ from gateway.api.openapi import render_document
 from gateway.api.partner import PartnerRoutes
 from gateway.api.status import StatusRoutes
 from gateway.base.clock import Clock
-from gateway.web.activity import Activity
 from gateway.web.answer import AnswerWriter
 from gateway.web.exchange import Route
-from gateway.web.middleware import AnyHost, Front, FrontPolicy, HttpMetrics, RequestLog
+from gateway.web.middleware import AnyHost, Front, FrontPolicy, HttpMetrics
 from gateway.web.problem import ProblemRenderer
+from gateway.web.request_lines import RequestLog
 from gateway.web.routes import RouteTable
 
 ADMIN_DEADLINE_S: Final = 5.0
@@ -44,7 +44,7 @@ def partner_routes(needs: Needs) -> tuple[Route, ...]:
     return (
         *PartnerRoutes(needs).routes(),
         *OAuthRoutes(needs).routes(),
-        *LogRoutes(needs.log).routes(),
+        *LogRoutes(needs.log, needs.strangers.public_reads).routes(),
         *StatusRoutes(needs, render_document(needs.issuer)).routes(),
         *DocsRoutes().routes(),
     )
@@ -77,7 +77,6 @@ def _front(issuer: str, routes: tuple[Route, ...], policy: FrontPolicy, clock: C
         scheme=urlsplit(issuer).scheme,
         writer=AnswerWriter(secure=issuer.startswith("https://"), version=__version__),
         problems=ProblemRenderer(issuer),
-        activity=Activity(),
         clock=clock,
         log=observers.log,
         metrics=observers.metrics,

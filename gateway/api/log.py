@@ -18,6 +18,7 @@ from gateway.audit.tiles import TilePathError, parse_tile_path
 from gateway.base.codec import b64
 from gateway.base.errors import ErrorKind, Fault, GatewayError
 from gateway.web.exchange import Exchange, Reply, Route
+from gateway.web.lane import Lane
 
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
 TILE_TYPE: Final = "application/octet-stream"
@@ -40,18 +41,20 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 class LogRoutes:
-    """The handlers, around the log they show."""
+    """The handlers, around the log they show, in the lane of those who may read without a name."""
 
-    def __init__(self, log: ShowsLog) -> None:
+    def __init__(self, log: ShowsLog, lane: Lane) -> None:
         self._log: Final = log
+        self._lane: Final = lane
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
+        bound = self._lane.bound
         return (
-            Route(method="GET", template="/v1/log/checkpoint", handler=self.checkpoint),
-            Route(method="GET", template="/v1/log/tile/{path...}", handler=self.tile),
-            Route(method="GET", template="/v1/log/proofs/inclusion", handler=self.inclusion),
-            Route(method="GET", template="/v1/log/proofs/consistency", handler=self.consistency),
+            Route(method="GET", template="/v1/log/checkpoint", handler=bound(self.checkpoint)),
+            Route(method="GET", template="/v1/log/tile/{path...}", handler=bound(self.tile)),
+            Route(method="GET", template="/v1/log/proofs/inclusion", handler=bound(self.inclusion)),
+            Route(method="GET", template="/v1/log/proofs/consistency", handler=bound(self.consistency)),
         )
 
     async def checkpoint(self, _exchange: Exchange) -> Reply:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.api.strangers import StrangerBounds
 from gateway.base.clock import Clock
 from gateway.base.errors import GatewayError
 from gateway.credit.facts import SourceState
@@ -106,8 +107,8 @@ class CountsAnswers(Protocol):
 class Needs:
     """Everything the partner edge works with.
 
-    ``issuer``: the public base URL, without final slash. ``jwks``, ``metadata``: the documents as bytes. ``max_stale_ms``: past this age
-    of the source, answers are ``unavailable``.
+    ``issuer``: the public base URL, without final slash. ``body_limits`` are for bodies of authenticated callers. ``jwks``, ``metadata``:
+    the documents as bytes. ``max_stale_ms``: past this age of the source, answers are ``unavailable``.
     """
 
     issuer: str
@@ -123,4 +124,5 @@ class Needs:
     jwks: bytes
     metadata: bytes
     body_limits: BodyLimits
+    strangers: StrangerBounds
     max_stale_ms: int

@@ -15,14 +15,15 @@ from typing import Final
 
 import msgspec
 
+from gateway.api.documents import serve_document
 from gateway.api.needs import Needs
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.identity.authorization import render_client_challenge
-from gateway.identity.metadata import DOCUMENT_MAX_AGE_S, JWKS_PATH, TOKEN_PATH, entity_tag, metadata_paths
+from gateway.identity.metadata import DOCUMENT_MAX_AGE_S, JWKS_PATH, TOKEN_PATH, metadata_paths
 from gateway.identity.oauth import DESCRIPTIONS, OAuthCode, OAuthError
 from gateway.identity.token_grant import TokenRequest
 from gateway.web.body import read_body, undo_coding
-from gateway.web.exchange import Exchange, Handler, Reply, Route
+from gateway.web.exchange import Exchange, Reply, Route
 from gateway.web.form import parse_form
 from gateway.web.problem import DEFAULT_RETRY_S, status_of
 
@@ -59,10 +60,14 @@ class OAuthRoutes:
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes; the metadata also under the path of an issuer that has one (RFC 8414 section 3.1)."""
-        metadata = _document(self._needs.metadata)
+        metadata = serve_document(self._needs.metadata, max_age_s=DOCUMENT_MAX_AGE_S)
         return (
             Route(method="POST", template=TOKEN_PATH, handler=self.token, render_refusal=render_oauth_refusal),
-            Route(method="GET", template=JWKS_PATH, handler=_document(self._needs.jwks)),
+            Route(
+                method="GET",
+                template=JWKS_PATH,
+                handler=serve_document(self._needs.jwks, max_age_s=DOCUMENT_MAX_AGE_S),
+            ),
             *(Route(method="GET", template=path, handler=metadata) for path in metadata_paths(self._needs.issuer)),
         )
 
@@ -70,27 +75,34 @@ class OAuthRoutes:
         """Serve ``POST /oauth2/token``."""
         needs = self._needs
         request = exchange.request
-        raw = await read_body(exchange, FORM_TYPE, needs.body_limits)
-        parameters = parse_form(undo_coding(exchange, raw, needs.body_limits))
+        limits = needs.strangers.token_bodies
+        raw = await read_body(exchange, FORM_TYPE, limits)
+        parameters = parse_form(undo_coding(exchange, raw, limits))
         dpop = request.headers.getall("DPoP", [])
         proof = dpop[0] if dpop else ""
         try:
-            granted = await needs.grant_token(
-                TokenRequest(
-                    request_id=exchange.request_id,
-                    request_hash=hashlib.sha256(proof.encode("ascii") + b"\0" + raw).digest(),
-                    path=exchange.path,
-                    has_query="?" in request.raw_path,  # `exchange.query` does not tell an empty one from none
-                    parameters=parameters,
-                    authorization=request.headers.getall("Authorization", []),
-                    dpop=dpop,
+            with needs.strangers.token_requests.place(exchange):
+                granted = await needs.grant_token(
+                    TokenRequest(
+                        request_id=exchange.request_id,
+                        request_hash=hashlib.sha256(proof.encode("ascii") + b"\0" + raw).digest(),
+                        path=exchange.path,
+                        has_query="?" in request.raw_path,  # `exchange.query` does not tell an empty one from none
+                        parameters=parameters,
+                        authorization=request.headers.getall("Authorization", []),
+                        dpop=dpop,
+                    )
                 )
-            )
         except OAuthError as exc:
+            if (
+                exc.client_id is not None and exc.error != OAuthCode.INVALID_CLIENT
+            ):  # known by its assertion, though refused
+                exchange.authenticate()
             exchange.code = exc.error
             exchange.reason = exc.reason
             needs.metrics.refused(exc.error)
             return self._refuse(exchange, exc)
+        exchange.authenticate()
         exchange.outcome = "granted"
         body = TokenAnswer(
             access_token=granted.access_token,
@@ -129,18 +141,3 @@ def _error(
 ) -> Reply:
     body = OAuthErrorAnswer(error=error, error_description=description, request_id=exchange.request_id)
     return Reply(status=status, body=_ENCODER.encode(body), headers=headers)
-
-
-def _document(document: bytes) -> Handler:
-    """Return a handler that serves a document which does not change while the process lives."""
-    tag = entity_tag(document)
-    headers = (("ETag", tag),)
-    cache = f"public, max-age={DOCUMENT_MAX_AGE_S}"
-    fresh = Reply(status=200, body=document, cache_control=cache, headers=headers)
-    unchanged = Reply(status=304, body=b"", cache_control=cache, headers=headers)
-
-    async def serve(exchange: Exchange) -> Reply:
-        known = exchange.request.headers.get("If-None-Match", "")
-        return unchanged if tag in {one.strip().removeprefix("W/") for one in known.split(",")} else fresh
-
-    return serve

@@ -9,13 +9,14 @@ from typing import Final
 
 import msgspec
 
+from gateway.api.documents import serve_document
 from gateway.api.needs import Needs
 from gateway.base.clock import rfc3339
-from gateway.identity.metadata import entity_tag
 from gateway.web.exchange import Exchange, Reply, Route
 from gateway.web.problem import DOCS_PATH
 
-CACHE: Final = "public, max-age=300"
+MAX_AGE_S: Final = 300
+CACHE: Final = f"public, max-age={MAX_AGE_S}"
 
 
 class SourceStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +58,10 @@ class StatusRoutes:
         """Return the routes."""
         return (
             Route(method="GET", template="/", handler=self.pointer),
-            Route(method="GET", template="/v1/status", handler=self.status),
-            Route(method="GET", template="/v1/openapi.json", handler=self.openapi),
+            Route(method="GET", template="/v1/status", handler=self._needs.strangers.public_reads.bound(self.status)),
+            Route(
+                method="GET", template="/v1/openapi.json", handler=serve_document(self._openapi, max_age_s=MAX_AGE_S)
+            ),
         )
 
     async def pointer(self, _exchange: Exchange) -> Reply:
@@ -85,8 +88,3 @@ class StatusRoutes:
                 version=state.version, as_of=rfc3339(state.as_of_ms), age_s=age_ms // 1000, stale=stale
             )
         return Reply(status=200, body=_ENCODER.encode(ServiceStatus(time=rfc3339(now), source=source)))
-
-    async def openapi(self, _exchange: Exchange) -> Reply:
-        """Serve the description of this API."""
-        headers = (("ETag", entity_tag(self._openapi)),)
-        return Reply(status=200, body=self._openapi, cache_control=CACHE, headers=headers)

@@ -67,6 +67,7 @@ FIELDS: Final[dict[str, str]] = {
     "queue": "length of a queue",
     "days": "how many days of one-time ids were forgotten",
     "keys": "how many idempotency keys were forgotten",
+    "count": "how many lines of a kind were not written, because one like them had been",
     "error": "type of an exception",
     "places": "where an exception went through: module, line",
     "dropped": "names of fields that are not in this list",

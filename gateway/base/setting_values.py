@@ -65,6 +65,15 @@ def integer(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def boolean(text: str) -> bool:
+    """Read ``true`` or ``false``; TOML's own truth values arrive here as Python writes them."""
+    values = {"true": True, "false": False}
+    if text.lower() not in values:
+        msg = "not_boolean"
+        raise BadValue(msg)
+    return values[text.lower()]
+
+
 def choice(kind: type[Choice]) -> Callable[[str], Choice]:
     """Return a parser of one of the words of an enumeration."""
 

@@ -126,6 +126,9 @@ class Settings:
     request_timeout_ms: int
     commit_queue: int
     pool_size: int
+    behind_proxy: bool
+    max_connections: int
+    max_connections_of_address: int
     drain_s: int
     log_level: LogLevel
     log_format: LogFormat
@@ -162,6 +165,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(name="request_timeout_ms", parse=values.integer(100, 120_000), default="10000"),
     Option(name="commit_queue", parse=values.integer(16, 65_536), default="2048"),
     Option(name="pool_size", parse=values.integer(1, 64), default="4"),
+    Option(name="behind_proxy", parse=values.boolean, default="false"),
+    Option(name="max_connections", parse=values.integer(64, 65_536), default="2048"),
+    Option(name="max_connections_of_address", parse=values.integer(8, 65_536), default="256"),
     Option(name="drain_s", parse=values.integer(1, 300), default="20"),
     Option(name="log_level", parse=values.choice(LogLevel), default="info"),
     Option(name="log_format", parse=values.choice(LogFormat), default="json"),

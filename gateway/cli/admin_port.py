@@ -15,12 +15,12 @@ from gateway import __version__
 from gateway.api.admin import AdminNeeds, AdminRoutes
 from gateway.base.clock import SystemClock
 from gateway.base.log import get_logger
-from gateway.web.activity import Activity
 from gateway.web.answer import AnswerWriter
+from gateway.web.limits import HttpLimits
 from gateway.web.middleware import AnyHost, Front, FrontPolicy
 from gateway.web.problem import ProblemRenderer
 from gateway.web.routes import RouteTable
-from gateway.web.server import HttpLimits, RunningServer, start_server
+from gateway.web.server import RunningServer, start_server
 
 if TYPE_CHECKING:
     import socket
@@ -42,6 +42,9 @@ class _Uncounted:
         """Do nothing."""
 
     def refused(self, code: str) -> None:
+        """Do nothing."""
+
+    def connection_closed(self, reason: str) -> None:
         """Do nothing."""
 
     def info(self, event: str, **fields: object) -> None:
@@ -95,7 +98,6 @@ async def start_admin_port(
         scheme="http",
         writer=AnswerWriter(secure=False, version=__version__),
         problems=ProblemRenderer("about:blank#"),
-        activity=Activity(),
         clock=SystemClock(),
         log=uncounted,
         metrics=uncounted,

@@ -49,9 +49,10 @@ class SealedLeaf:
 
 
 class PostgresLogReader:
-    """Reads one log through a pool."""
+    """Reads one log through a pool; ``acquire_s`` is how long it waits for a connection of it."""
 
-    def __init__(self, pool: Pool, queries: Queries, *, log_id: int) -> None:
+    def __init__(self, pool: Pool, queries: Queries, *, log_id: int, acquire_s: float = READ_DEADLINE_S) -> None:
+        self._acquire_s: Final = acquire_s
         self._pool: Final = pool
         self._queries: Final = queries
         self._log_id: Final = log_id
@@ -154,7 +155,7 @@ class PostgresLogReader:
 
     async def _all(self, name: str, *values: object) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped
         try:
-            async with self._pool.acquire(timeout=READ_DEADLINE_S) as connection:
+            async with self._pool.acquire(timeout=self._acquire_s) as connection:
                 return await connection.fetch(self._queries[name], self._log_id, *values, timeout=READ_DEADLINE_S)
         except SERVER_AWAY as exc:
             facts = {"query": name, "cause": type(exc).__name__}

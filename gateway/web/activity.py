@@ -6,18 +6,37 @@ For: the drain, which ends when nothing is going on any more. One object for a s
 from __future__ import annotations
 
 import asyncio
+from typing import Final
+
+from gateway.base.errors import ErrorKind, GatewayError
+
+OVERLOAD_RETRY_S: Final = 1
 
 
 class Activity:
-    """Counts that the middleware and the connections keep, and an event for the moment they reach nothing."""
+    """Counts that the middleware and the connections keep, and an event for the moment they reach nothing.
 
-    __slots__ = ("_quiet", "connections", "draining", "in_flight")
+    ``apart`` are those of ``in_flight`` that another bound counts: requests whose body has not come, and strangers in their lanes.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_max_in_flight", "_quiet", "apart", "connections", "draining", "in_flight")
+
+    def __init__(self, max_in_flight: int) -> None:
+        self._max_in_flight: Final = max_in_flight
         self.connections = 0
         self.in_flight = 0
+        self.apart = 0
         self.draining = False
         self._quiet = asyncio.Event()
+
+    def check_room(self) -> None:
+        """Return if the request being served, counted already, has a place; HOT.
+
+        Raises:
+            GatewayError: ``OVERLOADED`` where ``max_in_flight`` others have taken them all.
+        """
+        if self.in_flight - self.apart > self._max_in_flight:
+            raise GatewayError(ErrorKind.OVERLOADED, reason="in_flight", retry_after_s=OVERLOAD_RETRY_S)
 
     def request_ended(self) -> None:
         """Count one request less in flight."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 HSTS_MAX_AGE_S: Final = 31_536_000
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\nDate: " for status in HTTPStatus}
 _NO_CONTENT: Final = frozenset({204, 304})
+SHARED_BYTES: Final = 4096
+"""A body from this size on leaves beside its head and is never copied: a document that many ask for exists once, however slowly they read.
+Below, one buffer is cheaper than two."""
 
 
 class AnswerWriter:
@@ -51,8 +54,11 @@ class AnswerWriter:
         extra: Iterable[tuple[str, str]] = (),
         connection: str | None,
         head_only: bool = False,
-    ) -> bytes:
-        """Return the complete answer. ``ValueError`` for a header value that could split the answer."""
+    ) -> tuple[bytes, bytes]:
+        """Return the complete answer in two parts, the second empty or the reply's own body, uncopied.
+
+        ``ValueError`` for a header value that could split the answer.
+        """
         second = now // 1000
         if second != self._second:
             self._second = second
@@ -70,23 +76,27 @@ class AnswerWriter:
                 raise ValueError(msg)
             head += f"{name}: {value}\r\n"
         if reply.status in _NO_CONTENT:
-            return f"{head}\r\n".encode("ascii")
+            return f"{head}\r\n".encode("ascii"), b""
         head += f"Content-Type: {reply.content_type}\r\nContent-Length: {len(reply.body)}\r\n\r\n"
-        return head.encode("ascii") if head_only else head.encode("ascii") + reply.body
+        if head_only:
+            return head.encode("ascii"), b""
+        if len(reply.body) >= SHARED_BYTES:
+            return head.encode("ascii"), reply.body
+        return head.encode("ascii") + reply.body, b""
 
 
 class WireAnswer:
-    """Bytes that are the whole answer, in the form that aiohttp's protocol takes from a handler.
+    """Bytes that are the whole answer, ``head`` and then ``body``, in the form that aiohttp's protocol takes from a handler.
 
     It has what the protocol asks of a response (``prepare``, ``write_eof``, ``keep_alive``, ``status``) and nothing else: the library's own
     response builds header maps and cookies that nobody would read.
     """
 
-    __slots__ = ("_outbox", "_request", "keep_alive", "status", "wire")
+    __slots__ = ("_outbox", "_request", "body", "head", "keep_alive", "status")
 
-    def __init__(self, status: int, wire: bytes, outbox: Outbox, *, keep_alive: bool) -> None:
+    def __init__(self, status: int, wire: tuple[bytes, bytes], outbox: Outbox, *, keep_alive: bool) -> None:
         self.status: Final = status
-        self.wire: Final = wire
+        self.head, self.body = wire
         self.keep_alive: Final = keep_alive
         self._outbox: Final = outbox
         self._request: BaseRequest | None = None
@@ -108,8 +118,8 @@ class WireAnswer:
             msg = "the client is gone"
             raise ConnectionResetError(msg)
         if self.keep_alive and not transport.get_write_buffer_size():
-            self._outbox.put(transport, self.wire)
+            self._outbox.put(transport, self.head, self.body)
             return
-        self._outbox.write_now(transport, self.wire)
+        self._outbox.write_now(transport, self.head, self.body)
         if transport.get_write_buffer_size():
             await request.writer.drain()

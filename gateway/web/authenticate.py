@@ -95,6 +95,7 @@ class Authenticator:
         if proof is None:
             raise refuse_signature()
         exchange.partner_id = claims.partner_id
+        exchange.authenticate()
         return Authenticated(claims, proof, values[0])
 
     def _hand_out_nonce(self, exchange: Exchange) -> None:

@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from gateway.base.errors import ErrorKind, GatewayError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
 
     from gateway.web.exchange import Exchange
+    from gateway.web.lane import BodyRoom
 
 _CHARSET: Final = re.compile(r"[ \t]*charset=(?:utf-8|\"utf-8\")[ \t]*", re.ASCII | re.IGNORECASE)
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -31,18 +32,25 @@ _GZIP_WINDOW: Final = 31
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyLimits:
-    """``max_bytes`` bounds a body as it arrives and again after its content coding; ``receive_s`` the time until it is complete."""
+    """What a body may cost.
+
+    ``max_bytes`` bounds a body as it arrives and again after its content coding; ``receive_s`` the time until it is complete. ``room``
+    holds the requests whose bodies have not come yet, so its size times ``max_bytes`` is the most that bodies hold at once.
+    """
 
     max_bytes: int
     receive_s: float
+    room: BodyRoom
 
 
 async def read_body(exchange: Exchange, media_type: str, limits: BodyLimits) -> bytes:
     """Return the body as it arrived, its content coding not undone.
 
+    While it is waited for, the request takes none of the places that ``max_in_flight`` bounds; it needs one again when the body is here.
+
     Raises:
-        GatewayError: ``UNSUPPORTED_MEDIA_TYPE``, ``BODY_TOO_LARGE``, ``REQUEST_TIMEOUT``, or ``MALFORMED_REQUEST`` where the body
-            ends before its time or is not framed as it says.
+        GatewayError: ``UNSUPPORTED_MEDIA_TYPE``, ``BODY_TOO_LARGE``, ``REQUEST_TIMEOUT``, ``OVERLOADED``, or ``MALFORMED_REQUEST`` where
+            the body ends before its time or is not framed as it says.
     """
     request = exchange.request
     _check_media_type(request, media_type)
@@ -55,9 +63,7 @@ async def read_body(exchange: Exchange, media_type: str, limits: BodyLimits) -> 
         if content.is_eof():
             raw = content.read_nowait(-1)
         else:
-            _invite(request)
-            async with asyncio.timeout(limits.receive_s):
-                raw = await _collect(request, limits.max_bytes)
+            raw = await _receive(exchange, limits)
     except TimeoutError as exc:
         raise GatewayError(ErrorKind.REQUEST_TIMEOUT, reason="slow_body") from exc
     except (web.RequestPayloadError, ConnectionError, RuntimeError) as exc:
@@ -105,9 +111,25 @@ def _check_coding(request: BaseRequest) -> None:
         raise GatewayError(ErrorKind.UNSUPPORTED_MEDIA_TYPE, reason="content_encoding")
 
 
+async def _receive(exchange: Exchange, limits: BodyLimits) -> bytes:
+    """Wait for a body. Its owner is the partner, if known: a partner that sends heads alone pushes out its own, as an address does."""
+    request = exchange.request
+    _invite(request)
+    owner = exchange.partner_id or exchange.connection.address
+    async with asyncio.timeout(limits.receive_s) as deadline:
+        with limits.room.place(exchange, owner, deadline):
+            raw = await _collect(request, limits.max_bytes)
+    exchange.activity.check_room()
+    return raw
+
+
 def _invite(request: BaseRequest) -> None:
-    """Tell a client that waits for it that the body may come; an expectation we do not know may be ignored."""
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+    """Tell a client that waits for it that the body may come; an expectation we do not know may be ignored.
+
+    A client of HTTP/1.0 knows no interim answers and would take this one for the final one (RFC 9110 section 10.1.1).
+    """
+    expects = request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11
+    if expects and request.transport is not None:
         request.transport.write(_CONTINUE)
 
 

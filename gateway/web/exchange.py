@@ -8,7 +8,7 @@ Not for: sockets (``gateway.web.server``) or sentences (``gateway.web.problem``)
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gateway.base.clock import Millis
     from gateway.base.errors import GatewayError
+    from gateway.web.activity import Activity
 
 JSON_TYPE: Final = "application/json"
 NO_STORE: Final = "no-store"
@@ -32,6 +33,27 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Peer(Protocol):
+    """The connection that a request came on (``gateway.web.connection``), as far as the handlers matter to it."""
+
+    awaits_body: bool
+    """Whether the request being served waits for its body: so long, its connection is no better than an idle one."""
+
+    @property
+    def address(self) -> str:
+        """The address of the other end."""
+        ...
+
+    @property
+    def at_last_request(self) -> bool:
+        """Whether the client has said that nothing comes after the request being served."""
+        ...
+
+    def prove(self) -> None:
+        """Note that an authenticated request came on this connection."""
+        ...
+
+
 class Exchange:
     """A request on its way through one handler, and the facts for its one log line.
 
@@ -41,6 +63,8 @@ class Exchange:
     """
 
     __slots__ = (
+        "activity",
+        "authenticated",
         "code",
         "extra",
         "outcome",
@@ -55,8 +79,9 @@ class Exchange:
         "template",
     )
 
-    def __init__(self, request: BaseRequest, request_id: str, received_ms: Millis) -> None:
+    def __init__(self, request: BaseRequest, request_id: str, received_ms: Millis, activity: Activity) -> None:
         self.request: Final = request
+        self.activity: Final = activity
         self.request_id: Final = request_id
         self.received_ms: Final = received_ms
         path, _, query = request.raw_path.partition("?")
@@ -65,10 +90,21 @@ class Exchange:
         self.params: tuple[str, ...] = ()
         self.template = "unmatched"
         self.extra: list[tuple[str, str]] = []
+        self.authenticated = False
         self.partner_id: str | None = None
         self.outcome: str | None = None
         self.code: str | None = None
         self.reason: str | None = None
+
+    @property
+    def connection(self) -> Peer:
+        """The connection that the request came on."""
+        return cast("Peer", self.request.protocol)  # the server makes no others: gateway.web.server
+
+    def authenticate(self) -> None:
+        """Note that whoever sent this has proven who it is."""
+        self.authenticated = True
+        self.connection.prove()
 
 
 Handler: TypeAlias = Callable[[Exchange], Awaitable[Reply]]

@@ -1,15 +1,14 @@
 """What happens to every request, once, before and after its handler. HOT.
 
-For: the request id, the deadline, the guard against requests that must not reach a handler, the one error boundary, the one log
-line and the metrics of a request. One layer instead of a chain: each layer of aiohttp middleware costs a coroutine.
+For: the request id, the deadline, the guard against requests that must not reach a handler, the one error boundary, and the metrics of a
+request. One layer instead of a chain: each layer of aiohttp middleware costs a coroutine.
 Not for: knowing who asks (``gateway.web.authenticate``) or what an answer means.
-Source: RFC 9110 sections 7.2 and 7.4 (Host, 421), RFC 9112 section 3.2 (request target); RFC 6750 section 3 (challenges); W3C Trace Context
-level 1.
+Source: RFC 9110 sections 7.2 and 7.4 (Host, 421), RFC 9112 sections 3.2 (request target) and 6.1 (Transfer-Encoding in HTTP/1.0);
+RFC 6750 section 3 (challenges).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 from time import perf_counter
@@ -19,22 +18,22 @@ from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.ids import new_id
 from gateway.base.messages import Lang
 from gateway.identity.authorization import BAD_REQUEST_CHALLENGE
+from gateway.web.activity import OVERLOAD_RETRY_S, Activity
 from gateway.web.answer import AnswerWriter, WireAnswer
 from gateway.web.deadline import Deadlines
 from gateway.web.exchange import Exchange, Reply
 from gateway.web.outbox import Outbox
+from gateway.web.request_lines import RequestLines
 from gateway.web.target import check_host, split_absolute
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
 
     from gateway.base.clock import Clock
-    from gateway.web.activity import Activity
     from gateway.web.problem import ProblemRenderer
+    from gateway.web.request_lines import RequestLog
     from gateway.web.routes import RouteTable
 
-OVERLOAD_RETRY_S: Final = 1
-_TRACEPARENT: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _HTTP_1_1: Final = (1, 1)
 
 
@@ -63,16 +62,8 @@ class HttpMetrics(Protocol):
         """Count one refusal."""
         ...
 
-
-class RequestLog(Protocol):
-    """A structlog logger, or a list in a test."""
-
-    def info(self, event: str, **fields: object) -> object:
-        """Write one line."""
-        ...
-
-    def error(self, event: str, **fields: object) -> object:
-        """Write one line that someone must see now."""
+    def connection_closed(self, reason: str) -> None:
+        """Count one connection that was closed for what it cost; ``reason`` is one of ``gateway.web.connection``."""
         ...
 
 
@@ -81,7 +72,8 @@ class FrontPolicy:
     """What the middleware enforces.
 
     ``hosts`` are the accepted values of ``Host`` in lower case, with port where it is not the scheme's own. ``deadline_s`` bounds
-    one handler, everything it waits for included. ``max_in_flight`` requests are served at once; further ones are refused at once.
+    one handler, everything it waits for included. ``max_in_flight`` requests are served at once, not counting those that wait for their
+    bodies and those of strangers in their lanes; further ones are refused at once.
     """
 
     hosts: frozenset[str] | AnyHost
@@ -103,7 +95,6 @@ class Front:
         scheme: str,
         writer: AnswerWriter,
         problems: ProblemRenderer,
-        activity: Activity,
         clock: Clock,
         log: RequestLog,
         metrics: HttpMetrics,
@@ -112,20 +103,19 @@ class Front:
         self._hosts: Final = policy.hosts
         self._scheme: Final = None if policy.hosts is AnyHost.ANY else scheme
         self._deadlines: Final = Deadlines(policy.deadline_s)
-        self._max_in_flight: Final = policy.max_in_flight
         self._writer: Final = writer
         self._problems: Final = problems
-        self.activity: Final = activity
+        self.activity: Final = Activity(policy.max_in_flight)
         self.outbox: Final = Outbox()
         self._clock: Final = clock
-        self._log: Final = log
+        self.lines: Final = RequestLines(log)
         self._metrics: Final = metrics
 
     async def __call__(self, request: BaseRequest) -> WireAnswer:
         """Serve one request: never raises but for cancellation."""
         started = perf_counter()
         now = self._clock.now_ms()
-        exchange = Exchange(request, new_id("req", now), now)
+        exchange = Exchange(request, new_id("req", now), now, self.activity)
         self._metrics.request_started()
         self.activity.in_flight += 1
         status = 500
@@ -137,7 +127,7 @@ class Front:
             self.activity.request_ended()
             seconds = perf_counter() - started
             self._metrics.request_finished(exchange.template, request.method, status, seconds)
-        self._write_line(exchange, reply, seconds)
+        self.lines.served(exchange, status, seconds)
         return answer
 
     def refuse_unparsed(self, refusal: GatewayError) -> WireAnswer:
@@ -148,16 +138,14 @@ class Front:
         self._metrics.request_started()
         self._metrics.request_finished("unparsed", "UNKNOWN", reply.status, 0.0)
         self._metrics.refused(refusal.kind.value)
-        self._log.info(
-            "request_served",
-            route="unparsed",
-            status=reply.status,
-            request_id=request_id,
-            code=refusal.kind.value,
-            reason=refusal.reason,
-        )
+        self.lines.unparsed(refusal, reply.status, request_id)
         wire = self._writer.render(reply, request_id=request_id, now=now, connection="close")
         return WireAnswer(reply.status, wire, self.outbox, keep_alive=False)
+
+    def note_closed(self, reason: str) -> None:
+        """Count and log a connection that was closed for what it cost."""
+        self._metrics.connection_closed(reason)
+        self.lines.closed(reason)
 
     async def _reply(self, exchange: Exchange) -> Reply:
         """Run the guard and the handler; turn whatever goes wrong into the reply that says so.
@@ -175,7 +163,7 @@ class Front:
         except TimeoutError:
             return self._refuse(exchange, _over_deadline(exchange))
         except Exception as exc:  # noqa: BLE001 - the boundary: a defect of ours must give one constant sentence, not a trace
-            self._log.error("request_crashed", request_id=exchange.request_id, route=exchange.template, exc_info=exc)
+            self.lines.crashed(exchange, exc)
             return self._refuse(exchange, GatewayError(ErrorKind.INTERNAL))
 
     def _refuse(self, exchange: Exchange, refusal: GatewayError) -> Reply:
@@ -198,8 +186,7 @@ class Front:
     def _guard(self, exchange: Exchange) -> None:
         """Refuse what no handler may see: other request targets, foreign hosts, bytes that are not ASCII, too many at once."""
         request = exchange.request
-        if self.activity.in_flight > self._max_in_flight:
-            raise GatewayError(ErrorKind.OVERLOADED, reason="in_flight", retry_after_s=OVERLOAD_RETRY_S)
+        exchange.activity.check_room()
         named = None if exchange.path.startswith("/") else self._take_absolute(exchange)
         if not request.raw_path.isascii():
             raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="target_not_ascii")
@@ -209,9 +196,7 @@ class Front:
         if self._hosts is not AnyHost.ANY:
             host = request.headers.get("Host", "")
             if named is not None:
-                check_host(
-                    host
-                )  # it must be there and well-formed, and then be ignored (RFC 9112 sections 3.2 and 3.2.2)
+                check_host(host)  # must be there and well-formed, and is then ignored (RFC 9112 sections 3.2 and 3.2.2)
                 host = named
             if host not in self._hosts and host.lower() not in self._hosts:
                 check_host(host)
@@ -229,6 +214,8 @@ class Front:
         content = request.content
         readable = content.is_eof() and content.exception() is None
         keep_alive = readable and request.keep_alive and not self.activity.draining
+        if keep_alive:
+            keep_alive = not exchange.connection.at_last_request and not _is_framed_beyond_its_version(request)
         connection = None
         if not keep_alive:
             connection = "close"
@@ -244,29 +231,10 @@ class Front:
         )
         return WireAnswer(reply.status, wire, self.outbox, keep_alive=keep_alive)
 
-    def _write_line(self, exchange: Exchange, reply: Reply, seconds: float) -> None:
-        """Write the one line of a request. Every field is listed here on purpose: nothing else about a request is logged."""
-        request = exchange.request
-        optional: dict[str, object] = {}
-        if exchange.reason is not None:
-            optional["code"] = exchange.code
-            optional["reason"] = exchange.reason
-        traceparent = request.headers.get("traceparent")
-        if traceparent is not None:
-            match = _TRACEPARENT.fullmatch(traceparent)
-            if match is not None:
-                optional["trace_id"] = match[1]
-        self._log.info(
-            "request_served",
-            route=exchange.template,
-            method=request.method,
-            status=reply.status,
-            ms=round(seconds * 1000, 3),
-            request_id=exchange.request_id,
-            partner_id=exchange.partner_id,
-            outcome=exchange.outcome,
-            **optional,
-        )
+
+def _is_framed_beyond_its_version(request: BaseRequest) -> bool:
+    """Tell whether an HTTP/1.0 message says Transfer-Encoding: whoever passed it on may see its end elsewhere (RFC 9112 section 6.1)."""
+    return request.version != _HTTP_1_1 and "Transfer-Encoding" in request.headers
 
 
 def _over_deadline(exchange: Exchange) -> GatewayError:

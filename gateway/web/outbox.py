@@ -19,26 +19,33 @@ class Outbox:
 
     def __init__(self) -> None:
         # Not empty only while a flush is scheduled. At most one answer for each request in flight.
-        self._waiting: Final[deque[tuple[asyncio.Transport, bytes]]] = deque()
+        self._waiting: Final[deque[tuple[asyncio.Transport, bytes, bytes]]] = deque()
 
-    def put(self, transport: asyncio.Transport, wire: bytes) -> None:
-        """Write soon: once everything that is ready now has run."""
+    def put(self, transport: asyncio.Transport, head: bytes, body: bytes = b"") -> None:
+        """Write soon: once everything that is ready now has run. ``body`` is not copied."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._waiting.append((transport, wire))
+        self._waiting.append((transport, head, body))
 
-    def write_now(self, transport: asyncio.Transport, wire: bytes) -> None:
+    def write_now(self, transport: asyncio.Transport, head: bytes, body: bytes = b"") -> None:
         """Write at once, but not before what was put earlier: the connection may be the same."""
         self.flush()
-        transport.write(wire)
+        _write(transport, head, body)
 
     def flush(self) -> None:
         """Write what waits; a connection that has closed meanwhile is left out, and one that breaks takes no other with it."""
         try:
             while self._waiting:
-                transport, wire = self._waiting.popleft()
+                transport, head, body = self._waiting.popleft()
                 if not transport.is_closing():
-                    transport.write(wire)
+                    _write(transport, head, body)
         finally:
             if self._waiting:
                 asyncio.get_running_loop().call_soon(self.flush)
+
+
+def _write(transport: asyncio.Transport, head: bytes, body: bytes) -> None:
+    if body:
+        transport.writelines((head, body))
+    else:
+        transport.write(head)

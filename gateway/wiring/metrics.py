@@ -74,6 +74,9 @@ class Metrics:
             "gateway_verifications", "Answers given, by outcome", ["purpose", "outcome"]
         )
         self._refusals: Final = counter("gateway_refusals", "Requests refused, by stable code", ["code"])
+        self._closed: Final = counter(
+            "gateway_connections_closed", "Connections closed for what they cost, by reason", ["reason"]
+        )
         self._append: Final = histogram(
             "gateway_audit_append_duration_seconds", "Time of one audit commit", buckets=_LATENCY_BUCKETS
         )
@@ -113,6 +116,7 @@ class Metrics:
         self._times: Final[dict[tuple[str, str, int], _Times]] = {}
         self._answers: Final[Counts[tuple[str, str]]] = Counts()
         self._refused: Final[Counts[str]] = Counts()
+        self._ended: Final[Counts[str]] = Counts()
 
     # Requests
     def request_started(self) -> None:
@@ -132,6 +136,10 @@ class Metrics:
         """A request was refused with a stable code."""
         self._refused[code] += 1
 
+    def connection_closed(self, reason: str) -> None:
+        """A connection was closed for what it cost: a reader that did not read, or one too many."""
+        self._ended[reason] += 1
+
     def verified(self, purpose: str, outcome: str) -> None:
         """An answer was given."""
         self._answers[purpose, outcome] += 1
@@ -145,6 +153,9 @@ class Metrics:
             self._verifications.labels(purpose, outcome).inc(count)
         for code, count in self._refused.items():
             self._refusals.labels(code).inc(count)
+        for reason, count in self._ended.items():
+            self._closed.labels(reason).inc(count)
+        self._ended.clear()
         self._answers.clear()
         self._refused.clear()
 

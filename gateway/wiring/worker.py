@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from gateway.api.edge import Observers, accepted_hosts, partner_front
 from gateway.api.needs import Needs
+from gateway.api.strangers import make_stranger_bounds
 from gateway.audit.committer import Committer
 from gateway.audit.entry import BlindIndexer
 from gateway.audit.guardian import LogGuardian
@@ -33,7 +34,7 @@ from gateway.identity.token_grant import GrantToken
 from gateway.postgres.housekeeping import make_partitions
 from gateway.postgres.log_reader import PostgresLogReader
 from gateway.postgres.partner_store import PostgresPartnerDirectory
-from gateway.postgres.pool import Pool, PoolSize, Target, open_pool
+from gateway.postgres.pool import Pool
 from gateway.postgres.preflight import check_database
 from gateway.postgres.queries import Queries
 from gateway.postgres.replica_store import PostgresReplica
@@ -44,8 +45,11 @@ from gateway.verification.token_ledger import CommittedTokens
 from gateway.verification.verify import Knowledge, Verify
 from gateway.web.authenticate import Authenticator
 from gateway.web.body import BodyLimits
+from gateway.web.lane import BodyRoom
+from gateway.web.limits import HttpLimits
 from gateway.web.middleware import Front, FrontPolicy
-from gateway.web.server import HttpLimits, start_server
+from gateway.web.open_files import fitting_connections
+from gateway.web.server import start_server
 from gateway.wiring.log import guarded_log, running_committer
 from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.parts import (
@@ -54,7 +58,10 @@ from gateway.wiring.parts import (
     names,
     read_catalogue,
 )
+from gateway.wiring.pools import PUBLIC_ACQUIRE_S, Pools, open_pools
 
+PARTNER_BODIES: Final = 1024
+"""Authenticated requests that wait for their body, at most; each partner pushes out its own first."""
 BODY_SHARE: Final = 0.8
 """Of a request's time, for its body: what is refused for a slow body must still have time to go on record."""
 GC_THRESHOLDS: Final = (100_000, 20, 50)
@@ -87,6 +94,7 @@ class Worker:
 
     front: Front
     needs: Needs
+    pools: Pools
     metrics: Metrics
     committer: Committer
     guardian: LogGuardian
@@ -105,19 +113,19 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
     """
     keys = load_host_keys(settings)
     metrics = Metrics(settings.feed_name)
-    target = Target(dsn=settings.database_dsn, application_name=f"credit-gateway {process}")
-    pool = await open_pool(target, PoolSize(minimum=1, maximum=settings.pool_size))
-    try:
+    async with open_pools(settings, process=process) as pools:
         queries = Queries.load()
-        await _check(pool, queries, settings)
-        reader = PostgresLogReader(pool, queries, log_id=settings.log_id)
+        await _check(pools.partners, queries, settings)
+        reader = PostgresLogReader(pools.partners, queries, log_id=settings.log_id)
         async with (
             guarded_log(settings, keys, reader) as guardian,
             running_committer(settings, settings.database_dsn, guardian, metrics, process=process) as committer,
         ):
-            replica = PostgresReplica(pool, queries, feed=settings.feed_name)
-            log = LogFace(reader, guardian)
-            needs = _needs(settings, keys, _Stores(pool, queries, replica, reader, committer, guardian, log), metrics)
+            replica = PostgresReplica(pools.partners, queries, feed=settings.feed_name)
+            log = LogFace(
+                reader, guardian
+            )  # for looking at it oneself: a flood of readers must not make a worker seem unfit
+            needs = _needs(settings, keys, _Stores(pools, queries, replica, reader, committer, guardian), metrics)
             policy = FrontPolicy(
                 hosts=accepted_hosts(settings.issuer),
                 deadline_s=settings.request_timeout_ms / 1000,
@@ -128,6 +136,7 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
                 yield Worker(
                     front=front,
                     needs=needs,
+                    pools=pools,
                     metrics=metrics,
                     committer=committer,
                     guardian=guardian,
@@ -137,8 +146,6 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
                 )
             finally:
                 await replica.close()
-    finally:
-        await pool.close()
 
 
 async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: Lifeline) -> None:
@@ -149,7 +156,7 @@ async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: L
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        server = await start_server(worker.front, sock, HttpLimits())
+        server = await start_server(worker.front, sock, _http_limits(settings))
         while not line.stopping.is_set():
             line.report(await readiness(worker))
             worker.metrics.flush()
@@ -180,15 +187,21 @@ async def readiness(worker: Worker) -> tuple[str, ...]:
     return () if state is not None else ("no_feed_applied",)
 
 
+def _http_limits(settings: Settings) -> HttpLimits:
+    return HttpLimits(
+        max_connections=fitting_connections(settings.max_connections),
+        max_connections_of_address=None if settings.behind_proxy else settings.max_connections_of_address,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Stores:
-    pool: Pool
+    pools: Pools
     queries: Queries
     replica: PostgresReplica
     reader: PostgresLogReader
     committer: Committer
     guardian: LogGuardian
-    log: LogFace
 
 
 def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics) -> Needs:
@@ -201,6 +214,12 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
     ledger = Ledger(stores.committer, sealer, BlindIndexer(keys.blind_index, BLIND_INDEX_EPOCH), host)
     read_back = ReadBack(stores.reader, sealer, ledger, stores.guardian)
     max_stale_ms = settings.max_stale_s * 1000
+    body_limits = BodyLimits(
+        max_bytes=settings.max_body_bytes,
+        receive_s=BODY_SHARE * settings.request_timeout_ms / 1000,
+        room=BodyRoom(PARTNER_BODIES),
+    )
+    public = stores.pools.public
     knowledge = Knowledge(replica=stores.replica, catalogue=read_catalogue(), max_stale_ms=max_stale_ms)
     return Needs(
         issuer=issuer,
@@ -212,23 +231,25 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
         verify=Verify(knowledge, ledger, stores.reader, read_back, clock),
         read_back=read_back,
         ledger=ledger,
-        log=stores.log,
+        log=LogFace(
+            PostgresLogReader(public, stores.queries, log_id=settings.log_id, acquire_s=PUBLIC_ACQUIRE_S),
+            stores.guardian,
+        ),
         grant_token=GrantToken(
             issuer=issuer,
             audience=issuer,
-            directory=PostgresPartnerDirectory(stores.pool, stores.queries),
+            directory=PostgresPartnerDirectory(stores.pools.tokens, stores.queries),
             ledger=CommittedTokens(stores.committer, sealer, host),
             proofs=_proofs(settings, keys, NonceAudience.TOKEN_ENDPOINT, clock),
             tokens=TokenIssuer(issuer, issuer, signing, clock),
             clock=clock,
         ),
-        source=stores.replica,
+        source=PostgresReplica(public, stores.queries, feed=settings.feed_name),
         metrics=metrics,
         jwks=render_jwks([signing.public]),
         metadata=render_metadata(issuer),
-        body_limits=BodyLimits(
-            max_bytes=settings.max_body_bytes, receive_s=BODY_SHARE * settings.request_timeout_ms / 1000
-        ),
+        body_limits=body_limits,
+        strangers=make_stranger_bounds(body_limits),
         max_stale_ms=max_stale_ms,
     )
 

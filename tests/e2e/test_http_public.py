@@ -11,7 +11,8 @@ from gateway.api.edge import Observers, admin_front
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind
 from gateway.credit.facts import SourceState
-from gateway.web.server import HttpLimits, start_server
+from gateway.web.limits import HttpLimits
+from gateway.web.server import start_server
 from tests.fakes.use_cases import (
     ISSUER,
     NOW,

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from gateway.web.server import HttpLimits, UnfitParser, check_parser
+from gateway.web.limits import HttpLimits
+from gateway.web.server import UnfitParser, check_parser
 from tests.fakes.use_cases import GOOD_BODY, HOST, World, request_bytes, running, until
 
 STATUS = "/v1/status"
@@ -265,7 +266,7 @@ async def test_a_client_that_leaves_does_not_cancel_the_use_case():
         headers = [*world.credentials("/v1/verifications"), ("Content-Type", "application/json")]
         await client.send(request_bytes("POST", "/v1/verifications", headers, GOOD_BODY))
         await world.verify.entered.wait()
-        client.writer.transport.abort()
+        client.reset()
         await until(lambda: gateway.server.connections == 0)
         world.verify.gate.set()
         await until(lambda: gateway.server.in_flight == 0)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from gateway.web.server import HttpLimits
+from gateway.web.limits import HttpLimits
 from tests.fakes.use_cases import GOOD_BODY, HOST, Loopback, RawAnswer, World, request_bytes, running
 
 FORM = "application/x-www-form-urlencoded"

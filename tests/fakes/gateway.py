@@ -34,7 +34,8 @@ from gateway.identity.signing_key import SigningKey
 from gateway.sandbox.city import City
 from gateway.sandbox.platform import FEED, PlatformNeeds, make_platform
 from gateway.sandbox.publisher import Publisher
-from gateway.web.server import HttpLimits, start_server
+from gateway.web.limits import HttpLimits
+from gateway.web.server import start_server
 from gateway.wiring import open_operator, open_worker
 from gateway.wiring.log import make_checkpoint_signer
 from gateway.wiring.worker import Worker

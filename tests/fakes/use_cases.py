@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import msgspec
 from gateway.api.edge import Observers, accepted_hosts, partner_front
 from gateway.api.needs import Needs
 from gateway.api.openapi_parts import EXAMPLE_ANSWER, EXAMPLE_RECEIPT
+from gateway.api.strangers import TOKEN_BODY_BYTES, StrangerBounds
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.onetime import OneTimeId
@@ -36,8 +38,10 @@ from gateway.verification.question import Question
 from gateway.verification.read_back import Proven
 from gateway.web.authenticate import Authenticator
 from gateway.web.body import BodyLimits
+from gateway.web.lane import BodyRoom, Lane
+from gateway.web.limits import HttpLimits
 from gateway.web.middleware import Front, FrontPolicy
-from gateway.web.server import HttpLimits, RunningServer, start_server
+from gateway.web.server import RunningServer, start_server
 
 ISSUER = "https://gateway.example"
 HOST = "gateway.example"
@@ -153,11 +157,17 @@ FRESH = SourceState("municipal", 42, Millis(NOW - 3_600_000), 0)
 
 @dataclass
 class FakeSource:
-    """A feed applied one hour ago, or whatever a test puts here."""
+    """A feed applied one hour ago, or whatever a test puts here; ``gate`` holds it back, ``error`` makes it fail."""
 
     state: SourceState | None = FRESH
+    gate: asyncio.Event | None = None
+    error: Exception | None = None
 
     async def source_state(self) -> SourceState | None:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
         return self.state
 
 
@@ -232,6 +242,7 @@ class RecordingMetrics:
     in_flight: int = 0
     finished: list[tuple[str, str, int]] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
     answers: list[tuple[str, str]] = field(default_factory=list)
 
     def request_started(self) -> None:
@@ -244,6 +255,9 @@ class RecordingMetrics:
 
     def refused(self, code: str) -> None:
         self.refusals.append(code)
+
+    def connection_closed(self, reason: str) -> None:
+        self.closed.append(reason)
 
     def verified(self, purpose: str, outcome: str) -> None:
         self.answers.append((purpose, outcome))
@@ -259,6 +273,11 @@ class World:
     receive_s: float = 10.0
     deadline_s: float = 10.0
     max_in_flight: int = 1000
+    bodies: int = 1000
+    token_bodies: int = 256
+    token_body_s: float = 3.0
+    token_requests: int = 128
+    public_reads: int = 64
     clock: StandingClock = field(default_factory=StandingClock)
     verify: FakeVerify = field(default_factory=FakeVerify)
     read_back: FakeReadBack = field(default_factory=FakeReadBack)
@@ -271,6 +290,16 @@ class World:
 
     def __post_init__(self) -> None:
         self.tokens = TokenIssuer(self.issuer, self.issuer, SERVER_KEY, self.clock)
+        self.body_limits = BodyLimits(
+            max_bytes=self.max_body_bytes, receive_s=self.receive_s, room=BodyRoom(self.bodies)
+        )
+        self.strangers = StrangerBounds(
+            token_bodies=BodyLimits(
+                max_bytes=TOKEN_BODY_BYTES, receive_s=self.token_body_s, room=BodyRoom(self.token_bodies)
+            ),
+            token_requests=Lane(self.token_requests, reason="token_requests"),
+            public_reads=Lane(self.public_reads, reason="public_reads"),
+        )
         self.resource_nonces = self._nonces(NonceAudience.RESOURCES)
         self.token_nonces = self._nonces(NonceAudience.TOKEN_ENDPOINT)
 
@@ -302,7 +331,8 @@ class World:
             metrics=self.metrics,
             jwks=render_jwks([SERVER_KEY.public]),
             metadata=render_metadata(self.issuer),
-            body_limits=BodyLimits(max_bytes=self.max_body_bytes, receive_s=self.receive_s),
+            body_limits=self.body_limits,
+            strangers=self.strangers,
             max_stale_ms=86_400_000,
         )
 
@@ -406,6 +436,12 @@ class RawClient:
         """Read until the server closes."""
         async with asyncio.timeout(10):
             return await self.reader.read()
+
+    def reset(self) -> None:
+        """Leave as a process that is killed with bytes unread leaves: the server is told at once (RST)."""
+        sock = self.writer.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
 
     async def close(self) -> None:
         self.writer.close()

@@ -60,7 +60,22 @@ MEANINGS: Final[dict[str, Sentence]] = {
     "commit_queue": Sentence(
         "等待审计提交的请求上限,超过答复 503", "requests that may wait for the audit commit; more are answered 503"
     ),
-    "pool_size": Sentence("每个工作进程的数据库连接上限", "database connections of one worker at most"),
+    "pool_size": Sentence(
+        "每个工作进程供合作方使用的数据库连接上限;公开日志与令牌接口另有各 2 个",
+        "database connections of one worker for partners, at most; the public log and the token endpoint have 2 each of their own",
+    ),
+    "behind_proxy": Sentence(
+        "true 表示前面有反向代理:由它缓冲请求体并限制各地址的连接数,网关不再按地址限制",
+        "true promises a reverse proxy in front, which buffers bodies and bounds each address; the gateway then does not",
+    ),
+    "max_connections": Sentence(
+        "每个工作进程的连接上限;满时关闭最早的、尚未通过认证的连接",
+        "connections of one worker at most; past it the oldest that has carried no authenticated request is closed",
+    ),
+    "max_connections_of_address": Sentence(
+        "每个工作进程中单个地址的连接上限;behind_proxy 为 true 时不适用",
+        "connections of one address to one worker at most; not applied if behind_proxy is true",
+    ),
     "drain_s": Sentence("停止时等待在途请求的时限(秒)", "seconds to finish requests under way when stopping"),
     "log_level": Sentence("日志级别", "least severe log event written"),
     "log_format": Sentence("日志格式:json 或 console", "json lines, or text for people"),
@@ -75,6 +90,7 @@ FAULTS: Final[dict[str, Sentence]] = {
     "both_given": Sentence("与 {file} 只能设置其一", "and {file} are both set; set one"),
     "not_writable": Sentence("不能写入 {file}", "cannot be written: {file}"),
     "not_integer": Sentence("应为整数", "must be a whole number"),
+    "not_boolean": Sentence("应为 true 或 false", "must be true or false"),
     "out_of_range": Sentence("应在 {least} 至 {most} 之间", "must be between {least} and {most}"),
     "not_choice": Sentence("应为其中之一:{allowed}", "must be one of: {allowed}"),
     "not_url": Sentence(

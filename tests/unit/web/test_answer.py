@@ -6,7 +6,7 @@ import pytest
 
 from gateway.api.edge import accepted_hosts
 from gateway.base.clock import Millis
-from gateway.web.answer import AnswerWriter
+from gateway.web.answer import SHARED_BYTES, AnswerWriter
 from gateway.web.exchange import Reply
 
 WRITER = AnswerWriter(secure=False, version="1")
@@ -14,7 +14,7 @@ WRITER = AnswerWriter(secure=False, version="1")
 
 def render(reply: Reply, **changes: object) -> bytes:
     values = {"request_id": "req_1", "now": Millis(0), "connection": None, **changes}
-    return WRITER.render(reply, **values)
+    return b"".join(WRITER.render(reply, **values))
 
 
 def test_an_answer_is_head_and_body():
@@ -24,6 +24,14 @@ def test_an_answer_is_head_and_body():
         b"Gateway-Version: 1\r\nRequest-Id: req_1\r\nCache-Control: no-store\r\nConnection: close\r\nA: b\r\nC: d\r\n"
         b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
     )
+
+
+def test_a_large_body_is_not_copied():
+    body = bytes(SHARED_BYTES)
+
+    _head, shared = WRITER.render(Reply(status=200, body=body), request_id="req_1", now=Millis(0), connection=None)
+
+    assert shared is body
 
 
 @pytest.mark.parametrize("value", ["a\r\nSet-Cookie: x", "a\n", "\x00", "名", "\x7f"])

@@ -29,6 +29,9 @@ class Wire(asyncio.Transport):
     def write(self, data):
         self._written.append(data)
 
+    def writelines(self, parts):
+        self._written.append(tuple(parts))
+
 
 async def test_answers_are_written_in_order_when_everything_ready_has_run():
     written = []
@@ -78,6 +81,18 @@ async def test_a_connection_that_has_closed_is_left_out():
     assert written == [b"kept"]
 
 
+async def test_a_body_beside_its_head_leaves_in_the_same_write():
+    written = []
+    body = bytes(10)
+    outbox = Outbox()
+
+    outbox.put(Wire(written), b"head", body)
+    outbox.write_now(Wire(written), b"head", body)
+
+    assert written == [(b"head", body)] * 2
+    assert all(parts[1] is body for parts in written)
+
+
 class BrokenWire(Wire):
     """A transport that finds out while it writes that it cannot."""
 
@@ -108,7 +123,7 @@ async def answer(wire, *, keep_alive=True):
         waits.append(wire)
 
     request = SimpleNamespace(transport=wire, writer=SimpleNamespace(drain=drain))
-    ready = WireAnswer(200, b"answer", Outbox(), keep_alive=keep_alive)
+    ready = WireAnswer(200, (b"answer", b""), Outbox(), keep_alive=keep_alive)
     await ready.prepare(request)
     await ready.write_eof()
     return len(waits)

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
+from gateway.web.activity import Activity
 from gateway.web.exchange import Exchange, Reply, Route
 from gateway.web.routes import RouteTable
 
@@ -32,7 +33,7 @@ TABLE = RouteTable(
 
 
 def exchange(path: str) -> Exchange:
-    return Exchange(SimpleNamespace(raw_path=path), "req_1", Millis(0))
+    return Exchange(SimpleNamespace(raw_path=path), "req_1", Millis(0), Activity(1))
 
 
 @pytest.mark.parametrize(
