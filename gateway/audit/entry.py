@@ -57,6 +57,7 @@ class Committed(StrEnum):
 
     ANS = "ans"
     ARGS = "args"
+    IDEM = "idem"
     SUB = "sub"
 
 
@@ -72,7 +73,9 @@ class LeafFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     ``decision`` is ``allow`` or ``deny:<reason>``; ``gw`` the gateway host; ``id`` the verification; ``n`` how many
     subjects were asked about; ``req_h`` (64 hex digits) the hash of the signed request; ``req_id`` (32 hex digits)
     its one-time id; ``sub_bi`` a blind index; ``ts`` the instant in RFC 3339; the members ending in ``_c`` are
-    commitments (43 characters of base64url).
+    commitments (43 characters of base64url): to the answer, to what was asked or done, to the SHA-256 of the
+    ``Idempotency-Key`` it was asked under, to the subject's code. A leaf about a partner's key names the key in
+    ``cred``, like a leaf of what was done with it.
     """
 
     ans_c: str | None = None
@@ -81,6 +84,7 @@ class LeafFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     decision: str
     gw: str
     id: str | None = None
+    idem_c: str | None = None
     log: str
     n: Annotated[int, msgspec.Meta(ge=0, le=MAX_SUBJECTS)]
     op: str

@@ -29,6 +29,9 @@ from gateway.base.codec import b64url_32, parse_b64, parse_b64url
 MAX_DOCUMENT_BYTES: Final = 1_048_576
 RECEIPT_MEMBER: Final = "receipt"
 
+HANDED_OUT: Final = (Committed.ANS, Committed.ARGS, Committed.SUB)
+"""The commitments that a receipt opens, in the order of their names."""
+_HANDED_OUT_BY_NAME: Final = {name.value: name for name in HANDED_OUT}
 _OPEN_KEY_BYTES: Final = SALT_BYTES
 
 
@@ -84,7 +87,10 @@ class VerifiedReceipt:
 
 
 def opening_keys(fields: LeafFields, salt: bytes) -> dict[Committed, bytes]:
-    """Return the keys that open every commitment a leaf holds, derived from its entry's salt."""
+    """Return the keys that a receipt hands out for the commitments its leaf holds, derived from the entry's salt.
+
+    The commitment to the idempotency key is for the gateway alone, which compares it with the key of a repeated request.
+    """
     held = {Committed.ANS: fields.ans_c, Committed.ARGS: fields.args_c, Committed.SUB: fields.sub_c}
     return {name: open_key(salt, name) for name, commitment in held.items() if commitment is not None}
 
@@ -95,7 +101,7 @@ def build_receipt(leaf: bytes, keys: Mapping[Committed, bytes], proof: str) -> b
     Put together by hand, at a third of an encoder's price: base64, member names and a proof hold nothing that JSON escapes but the ends
     of lines (a test compares it with the encoder).
     """
-    opened = ",".join([f'"{name.value}":"{b64url_32(keys[name])}"' for name in Committed if name in keys])
+    opened = ",".join([f'"{name.value}":"{b64url_32(keys[name])}"' for name in HANDED_OUT if name in keys])
     lines = proof.replace("\n", "\\n")
     text = b2a_base64(leaf, newline=False).decode("ascii")
     return f'{{"leaf":"{text}","open":{{{opened}}},"proof":"{lines}"}}'.encode()
@@ -190,8 +196,8 @@ def _parse_keys(opened: dict[str, Json]) -> dict[Committed, bytes]:
             key = parse_b64url(text) if isinstance(text, str) else b""
             if len(key) != _OPEN_KEY_BYTES:
                 raise ReceiptError(ReceiptStep.PARSE, "open_key")
-            keys[Committed(name)] = key
-        except ValueError as exc:
+            keys[_HANDED_OUT_BY_NAME[name]] = key
+        except (KeyError, ValueError) as exc:
             raise ReceiptError(ReceiptStep.PARSE, "open_key") from exc
     return keys
 

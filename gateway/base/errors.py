@@ -50,6 +50,7 @@ class ErrorKind(StrEnum):
     # 408, 500, 503
     REQUEST_TIMEOUT = "request_timeout"
     INTERNAL = "internal_error"
+    RECORD_CONTRADICTED = "record_contradicted"
     OVERLOADED = "overloaded"
     STORE_UNAVAILABLE = "store_unavailable"
 

@@ -23,6 +23,10 @@ class CannotOpen(Exception):  # noqa: N818 - a statement about what happened
     """The key is not here (any more), or the text was changed or moved to another place."""
 
 
+class KeyDestroyed(CannotOpen):
+    """The key is not here: what it sealed is erased, or was sealed elsewhere."""
+
+
 class Sealer:
     """Seals under the current key and opens under any key it still has."""
 
@@ -37,11 +41,11 @@ class Sealer:
         return nonce + self._current.encrypt(nonce, plaintext, place)
 
     def open(self, sealed: bytes, place: bytes, key_id: int) -> bytes:
-        """Return the plaintext; raise ``CannotOpen`` if the key was destroyed or anything differs."""
+        """Return the plaintext; raise ``KeyDestroyed`` if the key is not here, ``CannotOpen`` if anything differs."""
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             reason = "key destroyed"
-            raise CannotOpen(reason)
+            raise KeyDestroyed(reason)
         try:
             return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], place)
         except (InvalidTag, ValueError) as exc:

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.audit.batch_mac import ClaimedTree, TreePoint
+from gateway.audit.columns import EntryColumns
+from gateway.audit.merkle import EMPTY_ROOT
 from gateway.audit.readers import StoredBatch, StoredEntry, StoredHead, StoredTile
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.postgres.pool import SERVER_AWAY, Pool
 from gateway.postgres.queries import Queries
-from gateway.verification.ports import Archived, Kept
+from gateway.verification.ports import Archived, Kept, StoredLeaf, StoredSecret
 
 READ_DEADLINE_S: Final = 5.0
 MAX_LEAF_INDEX: Final = 2**62
@@ -77,25 +79,37 @@ class PostgresLogReader:
     # What answers read again need --------------------------------------------------------------------------------
 
     async def verification(self, verification_id: str) -> Archived | None:
-        """Return one answered verification with the batch that committed it."""
+        """Return the row found under a verification's id, with the batch that committed it."""
         row = await self._one("verification", verification_id)
         if row is None:
             return None
-        batch = _present(await self._one("batch_after", row["leaf_index"]))
-        return Archived(
-            leaf_index=row["leaf_index"],
-            leaf=row["leaf"],
+        batch = await self._one("batch_after", row["leaf_index"])
+        tree = ClaimedTree(TreePoint(0, EMPTY_ROOT))
+        if batch is not None:
+            tree = ClaimedTree(TreePoint(batch["size"], batch["root"]), _before(batch), batch["mac"])
+        columns = EntryColumns(
+            leaf_hash=row["leaf_hash"],
+            kind=row["kind"],
             partner_id=row["partner_id"],
-            tree=ClaimedTree(TreePoint(batch["size"], batch["root"]), _before(batch), batch["mac"]),
-            salt=row["salt"],
-            key_id=row["key_id"],
-            sealed=row["sealed"],
+            operation=row["op"],
+            purpose=row["purpose"],
+            decision=row["decision"],
+            subject_index=row["subject_bidx"],
+            verification_id=row["verification_id"],
         )
+        return Archived(stored=_stored_leaf(row), columns=columns, tree=tree)
 
     async def kept(self, partner_id: str, operation: str, key_hash: bytes, since: Millis) -> Kept | None:
         """Return what an idempotency key was used for since an instant."""
         row = await self._one("idempotency", partner_id, operation, key_hash, since)
         return None if row is None else Kept(row["body_hash"], row["verification_id"])
+
+    # What the token endpoint needs --------------------------------------------------------------------------------
+
+    async def registrations(self, partner_id: str, thumbprint: str, limit: int) -> Sequence[StoredLeaf]:
+        """Return the leaves about a partner and about one key of it, in the order of the log."""
+        rows = await self._all("registrations", partner_id, thumbprint.encode("ascii"), limit)
+        return [_stored_leaf(row) for row in rows]
 
     # What fsck needs ----------------------------------------------------------------------------------------------
 
@@ -164,6 +178,13 @@ class PostgresLogReader:
 
 def _before(row: Any) -> TreePoint | None:  # noqa: ANN401 - asyncpg.Record is untyped
     return None if row["prev_root"] is None else TreePoint(row["prev_size"], row["prev_root"])
+
+
+def _stored_leaf(row: Any) -> StoredLeaf:  # noqa: ANN401 - asyncpg.Record is untyped
+    secret = None
+    if row["salt"] is not None:
+        secret = StoredSecret(salt=row["salt"], key_id=row["key_id"], sealed=row["sealed"])
+    return StoredLeaf(leaf_index=row["leaf_index"], leaf=row["leaf"], secret=secret)
 
 
 def _present(row: Any) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped

@@ -62,7 +62,12 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     def committed(self) -> dict[leaves.Committed, bytes | None]:
         """What the leaf commits to without saying it."""
         subject = None if self.subject is None else self.subject.encode()
-        return {leaves.Committed.ANS: self.answer, leaves.Committed.ARGS: self.args, leaves.Committed.SUB: subject}
+        return {
+            leaves.Committed.ANS: self.answer,
+            leaves.Committed.ARGS: self.args,
+            leaves.Committed.IDEM: None if self.idempotency is None else self.idempotency.key_hash,
+            leaves.Committed.SUB: subject,
+        }
 
 
 class Logged(msgspec.Struct, frozen=True):
@@ -147,6 +152,7 @@ class Ledger:
                 decision=happening.decision,
                 gw=self._names.gateway,
                 id=happening.verification_id,
+                idem_c=commitments.get(leaves.Committed.IDEM),
                 log=self._names.origin,
                 n=happening.items,
                 op=call.operation,

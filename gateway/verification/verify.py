@@ -24,11 +24,13 @@ from gateway.verification.call import Call
 from gateway.verification.ledger import LOST_RACE, Happening, Ledger, raise_if_refused
 from gateway.verification.ports import Archive
 from gateway.verification.question import Question
-from gateway.verification.read_back import Proven, ReadBack
+from gateway.verification.read_back import Proven, ReadBack, Repeated
 
 OK: Final = 200
 IDEMPOTENCY_LIFETIME_MS: Final = DAY_MS
 MAX_CANDIDATES: Final = 10
+_AFTER_THE_CLAIM: Final = frozenset({ErrorKind.NOT_FOUND, ErrorKind.RECORD_CONTRADICTED, ErrorKind.INTERNAL})
+"""What reading back may refuse with when a commit has burnt the one-time id already: the leaf of the refusal claims none again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,8 @@ class Verify:
         5. Only then return the answer with its receipt.
 
         Raises:
-            GatewayError: ``PURPOSE_NOT_ALLOWED``, ``IDEMPOTENCY_KEY_REUSED``, ``IDEMPOTENCY_IN_PROGRESS``, ``INVALID_DPOP_PROOF``
-                (replayed), ``INVALID_TOKEN`` (revoked), ``OVERLOADED``, ``STORE_UNAVAILABLE``.
+            GatewayError: ``PURPOSE_NOT_ALLOWED``, ``IDEMPOTENCY_KEY_REUSED``, ``IDEMPOTENCY_IN_PROGRESS``, ``RECORD_CONTRADICTED``,
+                ``INVALID_DPOP_PROOF`` (replayed), ``INVALID_TOKEN`` (revoked), ``OVERLOADED``, ``STORE_UNAVAILABLE``.
         """
         # 1
         require_purpose(call.purposes, question.purpose)
@@ -71,7 +73,7 @@ class Verify:
         verification_id = new_id("ver", call.received_ms)
         claim = _claim(call, question, verification_id)
         if claim is not None:
-            earlier = await self._earlier(call, claim)
+            earlier = await self._earlier(call, question, claim)
             if earlier is not None:
                 return earlier
         # 3
@@ -94,7 +96,7 @@ class Verify:
             ),
         )
         if claim is not None and isinstance(logged, Refused) and logged.reason is Refusal.IDEMPOTENCY_TAKEN:
-            return await self._lost_the_race(call, claim)
+            return await self._lost_the_race(call, question, claim)
         # 5
         receipt = raise_if_refused(logged).receipt_json
         return Proven(verification_id, answer_json, receipt, replayed=False, outcome=answer.outcome)
@@ -120,16 +122,18 @@ class Verify:
             max_stale_ms=knowledge.max_stale_ms,
         )
 
-    async def _earlier(self, call: Call, claim: IdempotencyClaim) -> Proven | None:
+    async def _earlier(self, call: Call, question: Question, claim: IdempotencyClaim) -> Proven | None:
         since = Millis(call.received_ms - IDEMPOTENCY_LIFETIME_MS)
         kept = await self._archive.kept(call.partner_id, call.operation, claim.key_hash, since)
         if kept is None:
             return None
+        # A row with another body is a refusal, which needs no proof; one with this body is a claim, which the leaf must bear out.
         if kept.body_hash != claim.body_hash:
             raise GatewayError(ErrorKind.IDEMPOTENCY_KEY_REUSED)
-        return await self._read_back.answer(call, kept.verification_id)
+        repeated = _repeated(call, question, claim)
+        return await self._read_back.repeat(call, kept.verification_id, repeated, claim_used=True)
 
-    async def _lost_the_race(self, call: Call, claim: IdempotencyClaim) -> Proven:
+    async def _lost_the_race(self, call: Call, question: Question, claim: IdempotencyClaim) -> Proven:
         # Another request with this key committed between our look and our commit; that commit also burnt our one-time id.
         since = Millis(call.received_ms - IDEMPOTENCY_LIFETIME_MS)
         kept = await self._archive.kept(call.partner_id, call.operation, claim.key_hash, since)
@@ -137,7 +141,22 @@ class Verify:
             raise GatewayError(ErrorKind.IDEMPOTENCY_IN_PROGRESS, reason=LOST_RACE, retry_after_s=1)
         if kept.body_hash != claim.body_hash:
             raise GatewayError(ErrorKind.IDEMPOTENCY_KEY_REUSED, reason=LOST_RACE)
-        return await self._read_back.answer(call, kept.verification_id, claim_used=False)
+        try:
+            repeated = _repeated(call, question, claim)
+            return await self._read_back.repeat(call, kept.verification_id, repeated, claim_used=False)
+        except GatewayError as exc:
+            if exc.kind not in _AFTER_THE_CLAIM:
+                raise
+            raise GatewayError(exc.kind, reason=LOST_RACE, facts=exc.facts) from exc
+
+
+def _repeated(call: Call, question: Question, claim: IdempotencyClaim) -> Repeated:
+    return Repeated(
+        operation=call.operation,
+        canonical_body=question.canonical_body,
+        key_hash=claim.key_hash,
+        since=Millis(call.received_ms - IDEMPOTENCY_LIFETIME_MS),
+    )
 
 
 def _claim(call: Call, question: Question, verification_id: str) -> IdempotencyClaim | None:

@@ -93,7 +93,7 @@ def status_of(kind: ErrorKind) -> int:  # noqa: C901, PLR0912 - one flat row for
             return 422
         case ErrorKind.HEADERS_TOO_LARGE:
             return 431
-        case ErrorKind.INTERNAL:
+        case ErrorKind.INTERNAL | ErrorKind.RECORD_CONTRADICTED:
             return 500
         case ErrorKind.OVERLOADED | ErrorKind.STORE_UNAVAILABLE:
             return 503
@@ -103,7 +103,11 @@ def status_of(kind: ErrorKind) -> int:  # noqa: C901, PLR0912 - one flat row for
 
 def is_retryable(kind: ErrorKind) -> bool:
     """Tell whether the same request, with the same Idempotency-Key, may succeed later without being changed."""
-    return status_of(kind) in {408, 409, 500, 503} and kind is not ErrorKind.CONFLICT
+    return status_of(kind) in {408, 409, 500, 503} and kind not in _STAYS
+
+
+_STAYS: Final = frozenset({ErrorKind.CONFLICT, ErrorKind.RECORD_CONTRADICTED})
+"""Until somebody does something about it, the same request has the same end."""
 
 
 _ASK_AGAIN: Final = frozenset({ErrorKind.OVERLOADED, ErrorKind.STORE_UNAVAILABLE, ErrorKind.IDEMPOTENCY_IN_PROGRESS})

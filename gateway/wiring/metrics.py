@@ -92,6 +92,9 @@ class Metrics:
             ["reason"],
             multiprocess_mode="mostrecent",
         )
+        self._contradicted: Final = counter(
+            "gateway_records_contradicted", "Stored records found to contradict the log", ["record", "column"]
+        )
         self._feed_versions: Final = counter("gateway_feed_versions_applied", "Versions of the feed applied", ["kind"])
         self._feed_records: Final = counter("gateway_feed_records_applied", "Lines of the feed applied")
         self._feed_refused: Final = counter("gateway_feed_refused", "Versions or heads of the feed refused", ["reason"])
@@ -173,6 +176,10 @@ class Metrics:
         """Set the gauge of each doubt that there can be."""
         for possible in Doubt:
             self._doubted.labels(possible).set(possible is doubt)
+
+    def record_contradicted(self, record: str, column: str) -> None:
+        """A stored record contradicts the log; both words are ours."""
+        self._contradicted.labels(record, column).inc()
 
     # The feed
     def version_applied(self, kind: str, records: int) -> None:

@@ -23,7 +23,7 @@ from gateway.audit.guardian import LogGuardian
 from gateway.base.clock import SystemClock
 from gateway.base.errors import GatewayError
 from gateway.base.host_keys import HostKeys, load_host_keys
-from gateway.base.log import RequestLog
+from gateway.base.log import RequestLog, get_logger
 from gateway.base.settings import NonceMode, Settings
 from gateway.identity.metadata import render_jwks, render_metadata
 from gateway.identity.nonce import NonceAudience, NonceIssuer
@@ -38,6 +38,7 @@ from gateway.postgres.pool import Pool
 from gateway.postgres.preflight import check_database
 from gateway.postgres.queries import Queries
 from gateway.postgres.replica_store import PostgresReplica
+from gateway.verification.alarm import Alarm
 from gateway.verification.ledger import Ledger
 from gateway.verification.log_face import LogFace
 from gateway.verification.read_back import ReadBack
@@ -212,7 +213,8 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
     sealer = make_sealer(keys)
     host = names(settings)
     ledger = Ledger(stores.committer, sealer, BlindIndexer(keys.blind_index, BLIND_INDEX_EPOCH), host)
-    read_back = ReadBack(stores.reader, sealer, ledger, stores.guardian)
+    alarm = Alarm(get_logger(), metrics)
+    read_back = ReadBack(archive=stores.reader, sealer=sealer, ledger=ledger, proofs=stores.guardian, alarm=alarm)
     max_stale_ms = settings.max_stale_s * 1000
     body_limits = BodyLimits(
         max_bytes=settings.max_body_bytes,

@@ -168,6 +168,17 @@ PROBLEMS: Final[Mapping[E, ProblemText]] = {
             "Retry with the same Idempotency-Key; if it fails again, tell the operator the request_id.",
         ),
     ),
+    E.RECORD_CONTRADICTED: _text(
+        ("存证记录不一致", "Record contradicted"),
+        (
+            "保存的记录与存证日志不一致，因此没有给出结果；已告警。",
+            "What is stored contradicts the audit log, so nothing was given out; an alarm was raised.",
+        ),
+        (
+            "不要重试；保存已有的回执，把 request_id 告诉运营方。",
+            "Do not retry; keep the receipt you have, and tell the operator the request_id.",
+        ),
+    ),
     E.OVERLOADED: _text(
         ("服务繁忙", "Overloaded"),
         ("网关暂时无法处理更多请求。", "The gateway cannot take more requests at the moment."),

@@ -89,8 +89,9 @@ ORDER BY b.size
 LIMIT 1;
 
 -- name: verification
--- Read one answered verification with what is needed to open it.
-SELECT e.leaf_index, e.leaf, e.partner_id, s.salt, s.key_id, s.sealed
+-- Read one answered verification with what is needed to open it, and every column that its leaf must bear out.
+SELECT e.leaf_index, e.leaf, e.leaf_hash, e.kind, e.partner_id, e.op, e.purpose, e.decision, e.subject_bidx, e.verification_id,
+    s.salt, s.key_id, s.sealed
 FROM audit.entry AS e
 LEFT JOIN audit.secret AS s USING (log_id, leaf_index, logged_at)
 WHERE e.log_id = $1 AND e.verification_id = $2;
@@ -100,6 +101,16 @@ WHERE e.log_id = $1 AND e.verification_id = $2;
 SELECT body_hash, verification_id
 FROM audit.idempotency
 WHERE log_id = $1 AND partner_id = $2 AND op = $3 AND key_hash = $4 AND created_ms >= $5;
+
+-- name: registrations
+-- The leaves about a partner and about one of its keys ($3, its thumbprint as bytes), found by the index of migration 0003.
+SELECT e.leaf_index, e.leaf, s.salt, s.key_id, s.sealed
+FROM audit.entry AS e
+LEFT JOIN audit.secret AS s USING (log_id, leaf_index, logged_at)
+WHERE e.log_id = $1 AND e.partner_id = $2 AND e.kind IN ('key', 'partner')
+    AND (e.kind = 'partner' OR position($3::bytea IN e.leaf) > 0)
+ORDER BY e.leaf_index
+LIMIT $4;
 
 -- name: entries_from
 -- Stream entries in order, for fsck.
