@@ -4,6 +4,10 @@
 the ledger. Finding nobody must take the same work as finding somebody. Concurrency: any number of calls. May raise:
 ``GatewayError`` of kind ``STORE_UNAVAILABLE``.
 
+``Registrations``. Says whether the log bears out what the directory gave: rows are claims, leaves are facts. Asked only after the
+client's signature was found good, so that nobody else learns from its time which keys exist. May raise: ``Unregistered``, and
+``GatewayError`` where the log cannot be read.
+
 ``TokenLedger``. Consistency and durability: when ``record_issue`` returns, both one-time ids were unused and are ours,
 the credential was live, and the leaf is durable, all in one commit; when it raises, no token may be handed out.
 Retries: the ledger's. May raise: ``Replayed``, ``CredentialRevoked``, and ``GatewayError`` of kind
@@ -17,7 +21,7 @@ from typing import Final, Protocol
 
 from gateway.base.clock import Millis
 from gateway.base.onetime import OneTimeId
-from gateway.identity.partner import Client
+from gateway.identity.partner import Client, Partner, RegisteredKey
 
 
 class Replayed(Exception):  # noqa: N818 - a statement about what happened
@@ -69,6 +73,18 @@ class TokenRefusal:
     status: int
     refused_ms: Millis
     assertion_claim: OneTimeId | None
+
+
+class Unregistered(Exception):  # noqa: N818 - a statement about what was found
+    """No leaf of the log says of a partner and its key what their rows say."""
+
+
+class Registrations(Protocol):
+    """Checks partners and keys against the leaves that brought them."""
+
+    async def require(self, partner: Partner, key: RegisteredKey) -> None:
+        """Return if the log says of partner and key exactly what is given; raise ``Unregistered`` otherwise."""
+        ...
 
 
 class PartnerDirectory(Protocol):

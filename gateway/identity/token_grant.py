@@ -24,7 +24,16 @@ from gateway.identity.assertion import (
 )
 from gateway.identity.grants import ScopeRefused, decide_scopes
 from gateway.identity.oauth import OAuthCode, OAuthError, proof_refused
-from gateway.identity.ports import CredentialRevoked, PartnerDirectory, Replayed, TokenIssue, TokenLedger, TokenRefusal
+from gateway.identity.ports import (
+    CredentialRevoked,
+    PartnerDirectory,
+    Registrations,
+    Replayed,
+    TokenIssue,
+    TokenLedger,
+    TokenRefusal,
+    Unregistered,
+)
 from gateway.identity.proof import ProofVerifier, UnverifiedProof, VerifiedProof
 from gateway.identity.token import TokenIssuer
 
@@ -84,6 +93,7 @@ class GrantToken:
         issuer: str,
         audience: str,
         directory: PartnerDirectory,
+        registrations: Registrations,
         ledger: TokenLedger,
         proofs: ProofVerifier,
         tokens: TokenIssuer,
@@ -92,6 +102,7 @@ class GrantToken:
         self._issuer: Final = issuer
         self._audience: Final = audience
         self._directory: Final = directory
+        self._registrations: Final = registrations
         self._ledger: Final = ledger
         self._proofs: Final = proofs
         self._tokens: Final = tokens
@@ -104,9 +115,9 @@ class GrantToken:
     async def __call__(self, request: TokenRequest) -> TokenResponse:
         """Grant a token or raise ``OAuthError``; a ``GatewayError`` means that a store failed.
 
-        1. strict form, one authentication method, grant type  2. proof: form, address, time, nonce  3. client and assertion;
-        from here on a refusal is on record before it is answered  4. signature of the proof  5. scope and resource  6. one
-        commit: both one-time ids, live credential, leaf  7. answer.
+        1. strict form, one authentication method, grant type  2. proof: form, address, time, nonce  3. client and assertion, and
+        that the log registered partner and key; from here on a refusal is on record before it is answered  4. signature of the
+        proof  5. scope and resource  6. one commit: both one-time ids, live credential, leaf  7. answer.
 
         The nonce comes before the assertion is used up, so that a client may send the same assertion again with the nonce.
         """
@@ -161,9 +172,13 @@ class GrantToken:
         try:
             assertion = parse_assertion(form.assertion, issuer=self._issuer, client_id=form.client_id, now=now)
             client = await self._directory.find_client(assertion.client_id)
-            return verify_assertion(assertion, client, now=now)
+            verified = verify_assertion(assertion, client, now=now)
+            await self._registrations.require(verified.partner, verified.key)
         except AssertionRefused as exc:
             raise OAuthError(OAuthCode.INVALID_CLIENT, reason=exc.reason) from exc
+        except Unregistered as exc:
+            raise OAuthError(OAuthCode.INVALID_CLIENT, reason="key_unregistered") from exc
+        return verified
 
     def _verify_proof(self, unverified: UnverifiedProof, client: VerifiedAssertion) -> VerifiedProof:
         try:

@@ -100,9 +100,11 @@ class KeyAddition:
     now: Millis
 
 
-async def add_key(connection: Connection, queries: Queries, addition: KeyAddition) -> RegisteredKey:
-    """Register a key under ``gateway.identity.key_policy`` and return it; else ``NOT_FOUND`` or ``CONFLICT``."""
-    await connection.fetchrow(queries["lock_partner"], addition.client_id)
+async def judge_key(connection: Connection, queries: Queries, addition: KeyAddition) -> tuple[Client, RegisteredKey]:
+    """Return whose a key would be and how it would be registered, changing nothing; raises like ``add_key``.
+
+    Under the lock of ``add_key`` it comes out the same, or is refused: so the leaf can be made before.
+    """
     client = await _existing_client(connection, queries, addition.client_id)
     if client.partner.state is PartnerState.CLOSED:
         raise GatewayError(ErrorKind.CONFLICT, reason="partner_closed")
@@ -114,6 +116,13 @@ async def add_key(connection: Connection, queries: Queries, addition: KeyAdditio
         not_before_ms=addition.not_before_ms,
         now=addition.now,
     )
+    return client, key
+
+
+async def add_key(connection: Connection, queries: Queries, addition: KeyAddition) -> RegisteredKey:
+    """Register a key under ``gateway.identity.key_policy`` and return it; else ``NOT_FOUND`` or ``CONFLICT``."""
+    await connection.fetchrow(queries["lock_partner"], addition.client_id)
+    client, key = await judge_key(connection, queries, addition)
     added = await connection.fetchval(
         queries["add_key"],
         key.thumbprint,
@@ -146,14 +155,18 @@ class KeyRevocation:
     now: Millis
 
 
-async def end_key(connection: Connection, queries: Queries, revocation: KeyRevocation) -> tuple[Client, RegisteredKey]:
-    """Retire or revoke a key; return whose it was and what it is now. ``NOT_FOUND`` or ``CONFLICT`` (``last_key``)."""
+async def judge_revocation(
+    connection: Connection, queries: Queries, revocation: KeyRevocation
+) -> tuple[Client, RegisteredKey]:
+    """Return whose a key is and what it would be after a revocation, changing nothing; raises like ``end_key``.
+
+    Under the lock of ``end_key`` it comes out the same, or is refused: so the leaf can be made before.
+    """
     client_id = revocation.client_id
     if client_id is None and THUMBPRINT.fullmatch(revocation.key):
         client_id = await connection.fetchval(queries["owner_of_key"], revocation.key)
     if client_id is None:
         raise GatewayError(ErrorKind.NOT_FOUND, reason="key_unknown")
-    await connection.fetchrow(queries["lock_partner"], client_id)
     client = await _existing_client(connection, queries, client_id)
     found = [key for key in client.keys if revocation.key in {key.thumbprint, key.kid}]
     if not found:
@@ -161,7 +174,14 @@ async def end_key(connection: Connection, queries: Queries, revocation: KeyRevoc
     others = [key for key in client.keys if key.state in LIVE_STATES and key is not found[0]]
     if not others and not revocation.compromised:
         raise GatewayError(ErrorKind.CONFLICT, reason="last_key")
-    ended = revoke_key(found[0], now=revocation.now, compromised=revocation.compromised)
+    return client, revoke_key(found[0], now=revocation.now, compromised=revocation.compromised)
+
+
+async def end_key(connection: Connection, queries: Queries, revocation: KeyRevocation) -> tuple[Client, RegisteredKey]:
+    """Retire or revoke a key; return whose it was and what it is now. ``NOT_FOUND`` or ``CONFLICT`` (``last_key``)."""
+    client, _ = await judge_revocation(connection, queries, revocation)
+    await connection.fetchrow(queries["lock_partner"], client.partner.client_id)
+    client, ended = await judge_revocation(connection, queries, revocation)
     await connection.execute(queries["end_key"], ended.thumbprint, ended.state.value, revocation.now)
     return client, ended
 

@@ -7,6 +7,7 @@ Not for: what the change is (``gateway.postgres.partner_store``) or who may make
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.audit import entry as leaves
@@ -23,6 +24,21 @@ from gateway.verification.ports import Commit
 OK: Final = 200
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorAct:
+    """What an operator does.
+
+    ``said`` is the canonical JSON of all of it: committed to in the leaf, sealed beside it. ``partner_id`` and ``credential`` (a
+    thumbprint) say in clear whom it is about, where it is about somebody.
+    """
+
+    kind: LeafKind
+    operation: str
+    said: bytes
+    partner_id: str | None = None
+    credential: str | None = None
+
+
 class OperatorLedger:
     """Commits acts of operators."""
 
@@ -32,11 +48,10 @@ class OperatorLedger:
         self._names: Final = names
         self._clock: Final = clock
 
-    async def act(self, kind: LeafKind, operation: str, said: bytes, rider: Rider | None) -> int:
+    async def record(self, act: OperatorAct, rider: Rider | None) -> int:
         """Make a change and its leaf durable; return the index of the leaf.
 
-        ``said`` is the canonical JSON of what was done: committed to in the leaf, sealed beside it. ``rider`` is None for an act that
-        changes nothing in the same database transaction, such as an approval.
+        ``rider`` is None for an act that changes nothing in the same database transaction, such as an approval.
 
         Raises:
             GatewayError: what the rider refuses with, or that the store is not available; then nothing was changed.
@@ -44,14 +59,16 @@ class OperatorLedger:
         salt = random_bytes(leaves.SALT_BYTES)
         leaf = encode_leaf(
             LeafFields(
-                args_c=leaves.seal(salt, leaves.Committed.ARGS, said).commitment,
+                args_c=leaves.seal(salt, leaves.Committed.ARGS, act.said).commitment,
+                cred=act.credential,
                 decision="allow",
                 gw=self._names.gateway,
                 log=self._names.origin,
                 n=0,
-                op=operation,
+                op=act.operation,
+                partner=act.partner_id,
                 status=OK,
-                kind=kind,
+                kind=act.kind,
                 ts=rfc3339(self._clock.now_ms()),
             )
         )
@@ -59,12 +76,13 @@ class OperatorLedger:
         entry = PendingEntry(
             leaf=leaf,
             leaf_hash=digest,
-            kind=kind,
-            operation=operation,
+            kind=act.kind,
+            operation=act.operation,
             decision="allow",
             salt=salt,
             key_id=self._sealer.current,
-            sealed=self._sealer.seal(b'{"ans":null,"args":' + said + b"}", digest),
+            sealed=self._sealer.seal(b'{"ans":null,"args":' + act.said + b"}", digest),
+            partner_id=act.partner_id,
             rider=rider,
         )
         outcome = await self._commit.submit(entry)

@@ -28,12 +28,15 @@ from gateway.postgres.partner_store import (
     add_key,
     add_partner,
     end_key,
+    judge_key,
+    judge_revocation,
     list_keys,
     list_partners,
 )
 from gateway.postgres.pool import Connection, Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
-from gateway.verification.operator_ledger import OperatorLedger
+from gateway.verification.operator_ledger import OperatorAct, OperatorLedger
+from gateway.verification.registrations import Act, key_row, partner_row
 from gateway.wiring.feed import open_feed_loop
 from gateway.wiring.log import guarded_log, make_checkpoint_signer, running_committer
 from gateway.wiring.metrics import Metrics
@@ -76,21 +79,18 @@ class Operator:
 
     async def add_partner(self, partner: Partner) -> int:
         """Bring a partner on; return the index of its leaf."""
-        said = canonical_json(
-            {
-                "client_id": partner.client_id,
-                "partner_id": partner.partner_id,
-                "purposes": sorted(partner.purposes),
-                "scopes": sorted(partner.scopes),
-                "sector": partner.sector,
-            }
+        act = OperatorAct(
+            kind=LeafKind.PARTNER,
+            operation=Act.PARTNER_ADD,
+            said=canonical_json(partner_row(partner)),
+            partner_id=partner.partner_id,
         )
 
         async def change(connection: Connection) -> bool:
             await add_partner(connection, self.queries, partner, self.clock.now_ms())
             return True
 
-        return await self.ledger.act(LeafKind.PARTNER, "partner.add", said, _Change(change))
+        return await self.ledger.record(act, _Change(change))
 
     async def list_partners(self) -> Sequence[ListedPartner]:
         """Return all partners."""
@@ -100,17 +100,24 @@ class Operator:
     async def add_key(
         self, client_id: str, submitted: SubmittedKey, not_before_ms: Millis
     ) -> tuple[RegisteredKey, int]:
-        """Register a key; return it and the index of its leaf."""
+        """Register a key; return it and the index of its leaf.
+
+        The leaf says the whole row, so it is made from what the key would be now; under the lock it must still come out so.
+        """
         addition = KeyAddition(
             client_id=client_id, submitted=submitted, not_before_ms=not_before_ms, now=self.clock.now_ms()
         )
 
+        async with self.pool.acquire() as connection:
+            planned = _key_act(Act.KEY_ADD, *await judge_key(connection, self.queries, addition))
+
         async def change(connection: Connection) -> RegisteredKey:
-            return await add_key(connection, self.queries, addition)
+            key = await add_key(connection, self.queries, addition)
+            _require_planned(planned, key)
+            return key
 
         rider = _Change(change)
-        said = canonical_json({"client_id": client_id, "thumbprint": submitted.key.thumbprint})
-        index = await self.ledger.act(LeafKind.KEY, "key.add", said, rider)
+        index = await self.ledger.record(planned, rider)
         return rider.returned(), index
 
     async def list_keys(self, client_id: str) -> Sequence[RegisteredKey]:
@@ -122,19 +129,23 @@ class Operator:
         """Take a key out of use; when this returns, no audit commit admits it any more."""
         revocation = KeyRevocation(client_id=client_id, key=key, compromised=compromised, now=self.clock.now_ms())
 
-        async def change(connection: Connection) -> tuple[Client, RegisteredKey]:
-            return await end_key(connection, self.queries, revocation)
+        async with self.pool.acquire() as connection:
+            planned = _key_act(Act.KEY_REVOKE, *await judge_revocation(connection, self.queries, revocation))
+
+        async def change(connection: Connection) -> RegisteredKey:
+            _client, ended = await end_key(connection, self.queries, revocation)
+            _require_planned(planned, ended)
+            return ended
 
         rider = _Change(change)
-        said = canonical_json({"client_id": client_id, "compromised": compromised, "key": key})
-        index = await self.ledger.act(LeafKind.KEY, "key.revoke", said, rider)
-        return rider.returned()[1], index
+        index = await self.ledger.record(planned, rider)
+        return rider.returned(), index
 
     async def feed_pull(self, *, approve: int | None = None) -> TickOutcome:
         """Look for a new version once, now; an approval is on record before it has effect."""
         if approve is not None:
             said = canonical_json({"feed": self.settings.feed_name, "version": approve})
-            await self.ledger.act(LeafKind.FEED, "feed.approve", said, None)
+            await self.ledger.record(OperatorAct(kind=LeafKind.FEED, operation="feed.approve", said=said), None)
         async with open_feed_loop(self.settings, self.metrics) as (loop, _pool):
             return await loop.tick(approve=approve)
 
@@ -171,6 +182,23 @@ class Operator:
     async def log_policy(self) -> str:
         """Return the C2SP tlog-policy that trusts this host's log key."""
         return self.policy_text
+
+
+def _key_act(act: Act, client: Client, key: RegisteredKey) -> OperatorAct:
+    partner_id = client.partner.partner_id
+    return OperatorAct(
+        kind=LeafKind.KEY,
+        operation=act,
+        said=canonical_json(key_row(key, partner_id)),
+        partner_id=partner_id,
+        credential=key.thumbprint,
+    )
+
+
+def _require_planned(planned: OperatorAct, key: RegisteredKey) -> None:
+    """Refuse a change whose leaf would not say what the row says: somebody changed the partner or the key meanwhile."""
+    if canonical_json(key_row(key, planned.partner_id or "")) != planned.said:
+        raise GatewayError(ErrorKind.CONFLICT, reason="changed_meanwhile")
 
 
 @asynccontextmanager

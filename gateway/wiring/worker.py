@@ -39,9 +39,11 @@ from gateway.postgres.preflight import check_database
 from gateway.postgres.queries import Queries
 from gateway.postgres.replica_store import PostgresReplica
 from gateway.verification.alarm import Alarm
+from gateway.verification.leaf_prover import StoredLeafProver
 from gateway.verification.ledger import Ledger
 from gateway.verification.log_face import LogFace
 from gateway.verification.read_back import ReadBack
+from gateway.verification.registered_keys import RegisteredKeys
 from gateway.verification.token_ledger import CommittedTokens
 from gateway.verification.verify import Knowledge, Verify
 from gateway.web.authenticate import Authenticator
@@ -215,6 +217,9 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
     ledger = Ledger(stores.committer, sealer, BlindIndexer(keys.blind_index, BLIND_INDEX_EPOCH), host)
     alarm = Alarm(get_logger(), metrics)
     read_back = ReadBack(archive=stores.reader, sealer=sealer, ledger=ledger, proofs=stores.guardian, alarm=alarm)
+    # What only the token endpoint reads goes over its own connections, so that strangers there cost partners none of theirs.
+    directory = PostgresPartnerDirectory(stores.pools.tokens, stores.queries)
+    registered = PostgresLogReader(stores.pools.tokens, stores.queries, log_id=settings.log_id)
     max_stale_ms = settings.max_stale_s * 1000
     body_limits = BodyLimits(
         max_bytes=settings.max_body_bytes,
@@ -240,7 +245,14 @@ def _needs(settings: Settings, keys: HostKeys, stores: _Stores, metrics: Metrics
         grant_token=GrantToken(
             issuer=issuer,
             audience=issuer,
-            directory=PostgresPartnerDirectory(stores.pools.tokens, stores.queries),
+            directory=directory,
+            registrations=RegisteredKeys(
+                directory=directory,
+                archive=registered,
+                prover=StoredLeafProver(registered, stores.guardian),
+                sealer=sealer,
+                alarm=alarm,
+            ),
             ledger=CommittedTokens(stores.committer, sealer, host),
             proofs=_proofs(settings, keys, NonceAudience.TOKEN_ENDPOINT, clock),
             tokens=TokenIssuer(issuer, issuer, signing, clock),

@@ -576,6 +576,8 @@ CREATE INDEX entry_logged_at ON ONLY audit.entry USING brin (logged_at);
 
 CREATE INDEX entry_partner ON ONLY audit.entry USING btree (partner_id, logged_at);
 
+CREATE INDEX entry_registration ON ONLY audit.entry USING btree (partner_id) WHERE (kind = ANY (ARRAY['key'::text, 'partner'::text]));
+
 CREATE INDEX entry_subject ON ONLY audit.entry USING btree (subject_bidx, logged_at) WHERE (subject_bidx IS NOT NULL);
 
 CREATE INDEX entry_verification ON ONLY audit.entry USING btree (verification_id) WHERE (verification_id IS NOT NULL);

@@ -198,6 +198,14 @@ class FakeDirectory:
         return Client(partner=partner, keys=(key,)) if client_id == CLIENT_ID else None
 
 
+class FakeRegistrations:
+    """A log that bears out every row."""
+
+    async def require(self, partner: Partner, key: RegisteredKey) -> None:
+        assert partner.partner_id == PARTNER_ID
+        assert key.thumbprint == CLIENT_KEY.public.thumbprint
+
+
 @dataclass
 class FakeTokenLedger:
     """Claims one-time ids once; ``error`` makes it fail."""
@@ -322,6 +330,7 @@ class World:
                 issuer=self.issuer,
                 audience=self.issuer,
                 directory=self.directory,
+                registrations=FakeRegistrations(),
                 ledger=self.token_ledger,
                 proofs=ProofVerifier(self.issuer, self.token_nonces, self.clock),
                 tokens=self.tokens,

@@ -19,6 +19,7 @@ from gateway.audit.entry import (
     seal,
 )
 from gateway.audit.merkle import leaf_hash
+from gateway.audit.receipt import HANDED_OUT
 from gateway.base.canonical import canonical_json
 from gateway.base.codec import b64url
 from gateway.base.crypto import derive_key
@@ -46,7 +47,7 @@ def test_golden_leaf():
     assert decode_leaf(leaf) == fields
 
 
-@pytest.mark.parametrize("name", list(Committed))
+@pytest.mark.parametrize("name", HANDED_OUT)
 def test_golden_commitments_are_hmacs_under_hkdf_keys(name):
     """Derived here with nothing but the standard library, as another implementation would."""
     values = {
@@ -63,6 +64,24 @@ def test_golden_commitments_are_hmacs_under_hkdf_keys(name):
     assert sealed == (commitment, key)
     assert (GOLDEN["open_keys"][name], GOLDEN["fields"][f"{name}_c"]) == (key.hex(), commitment)
     assert open_key(SALT, name) == derive_key(SALT, f"credit-gateway/v1/commitment/{name}")
+
+
+def test_golden_leaf_under_an_idempotency_key():
+    """It commits to the SHA-256 of the key, in one more member; derived here with the standard library."""
+    golden = GOLDEN["under_idempotency_key"]
+    key = hmac.new(SALT, b"credit-gateway/v1/commitment/idem\x01", hashlib.sha256).digest()
+    digest = hashlib.sha256(golden["idempotency_key"].encode()).digest()
+
+    sealed = seal(SALT, Committed.IDEM, digest)
+    members = dict(GOLDEN["fields"])
+    leaf = encode_leaf(LeafFields(kind=LeafKind(members.pop("t")), idem_c=sealed.commitment, **members))
+
+    assert sealed == (b64url(hmac.new(key, digest, hashlib.sha256).digest()), bytes.fromhex(golden["open_key"]))
+    assert (sealed.commitment, leaf.decode(), leaf_hash(leaf).hex()) == (
+        golden["idem_c"],
+        golden["leaf"],
+        golden["leaf_hash"],
+    )
 
 
 def test_a_commitment_opens_to_its_value_under_its_key_alone():

@@ -10,6 +10,7 @@ from gateway.audit.merkle import EMPTY_FRONTIER, grow, leaf_hash
 from gateway.audit.note import NoteSigner, SignatureType, verifier_key
 from gateway.audit.policy import PolicyError, parse_policy, render_policy
 from gateway.audit.receipt import (
+    HANDED_OUT,
     Expected,
     ReceiptError,
     ReceiptStep,
@@ -337,7 +338,7 @@ def test_keys_that_cannot_be_told_apart_make_no_policy():
 def test_a_receipt_put_together_by_hand_is_what_the_encoder_writes() -> None:
     """The hot path writes the same bytes as the canonical encoder, for every set of keys and a signature line beyond ASCII."""
     proof = "c2sp.org/tlog-proof@v1\nindex 7\nAAAA\n\naudit.example.cn/log1\n8\nBBBB\n\n— audit.example.cn/log1 CCCC\n"
-    keys = {name: bytes([number]) * 32 for number, name in enumerate(Committed, start=250)}
+    keys = {name: bytes([number]) * 32 for number, name in enumerate(HANDED_OUT, start=250)}
 
     for count in range(len(keys) + 1):
         chosen = dict(list(keys.items())[:count])
@@ -345,3 +346,16 @@ def test_a_receipt_put_together_by_hand_is_what_the_encoder_writes() -> None:
 
         opened = {name.value: b64url(key) for name, key in chosen.items()}
         assert built == canonical_json({"leaf": b64(b'{"a":1}'), "open": opened, "proof": proof})
+
+
+def test_no_receipt_opens_the_idempotency_key():
+    """What a leaf says of the key it was asked under is for the gateway: a receipt neither hands that out nor takes it."""
+    golden = GOLDEN["under_idempotency_key"]
+    keys = opening_keys(decode_leaf(golden["leaf"].encode()), bytes.fromhex(GOLDEN["salt"]))
+    receipt = golden_receipt()
+    receipt["open"]["idem"] = receipt["open"]["ans"]
+
+    assert tuple(keys) == HANDED_OUT
+    with pytest.raises(ReceiptError) as failed:
+        verify_receipt(with_receipt(ANSWER, receipt), POLICY)
+    assert (failed.value.step, failed.value.detail) == (ReceiptStep.PARSE, "open_key")

@@ -18,7 +18,7 @@ from gateway.identity.client import token_hash
 from gateway.identity.jwk import Algorithm
 from gateway.identity.nonce import NonceAudience, NonceIssuer
 from gateway.identity.partner import Client, KeyPurpose, KeyState, Partner, PartnerState, RegisteredKey
-from gateway.identity.ports import CredentialRevoked, Replayed, TokenIssue, TokenRefusal
+from gateway.identity.ports import CredentialRevoked, Replayed, TokenIssue, TokenRefusal, Unregistered
 from gateway.identity.proof import ProofVerifier, VerifiedProof
 from gateway.identity.signing_key import SigningKey
 from gateway.identity.token import TokenIssuer, TokenVerifier, VerifiedClaims
@@ -219,6 +219,20 @@ class FakeDirectory:
 
 
 @dataclass
+class FakeRegistrations:
+    """A log that bears out every row, but for the keys named in ``unregistered``; remembers what it was asked."""
+
+    unregistered: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    async def require(self, partner: Partner, key: RegisteredKey) -> None:
+        assert partner.state is PartnerState.ACTIVE, "asked only about who authenticated"
+        self.asked.append(key.thumbprint)
+        if key.thumbprint in self.unregistered:
+            raise Unregistered
+
+
+@dataclass
 class FakeLedger:
     """Claims ids once, like the audit commit; refuses keys named in ``revoked``."""
 
@@ -252,6 +266,7 @@ class Endpoint:
 
     clock: FakeClock = field(default_factory=FakeClock)
     directory: FakeDirectory = field(default_factory=FakeDirectory)
+    registrations: FakeRegistrations = field(default_factory=FakeRegistrations)
     ledger: FakeLedger = field(default_factory=FakeLedger)
     nonces: NonceIssuer | None = None
 
@@ -260,6 +275,7 @@ class Endpoint:
             issuer=ORIGIN,
             audience=ORIGIN,
             directory=self.directory,
+            registrations=self.registrations,
             ledger=self.ledger,
             proofs=ProofVerifier(ORIGIN, self.nonces, self.clock),
             tokens=TokenIssuer(ORIGIN, ORIGIN, SERVER_KEY, self.clock),
