@@ -18,6 +18,8 @@ from tests.unit.identity.kit import (
     Endpoint,
     FakeDirectory,
     FakeLedger,
+    assertion_claims,
+    assertion_header,
     make_assertion,
     make_client,
     make_form,
@@ -289,6 +291,40 @@ async def test_a_key_revoked_meanwhile_gets_no_token():
     refusal = await refusal_of(endpoint)
 
     assert (refusal.status, refusal.error, refusal.reason) == (401, "invalid_client", "key_revoked")
+
+
+async def test_a_key_that_the_log_did_not_register_gets_no_token():
+    """Whatever the directory gave, the log decides; the answer is that for an unknown key, and nothing is committed for nobody."""
+    endpoint = Endpoint()
+    endpoint.registrations.unregistered.add(KEY.public.thumbprint)
+    unknown = Endpoint(directory=FakeDirectory({}))
+
+    refusal, strangers = await refusal_of(endpoint), await refusal_of(unknown)
+
+    assert (refusal.status, refusal.error, refusal.reason) == (401, "invalid_client", "key_unregistered")
+    assert (refusal.status, refusal.error, refusal.description) == (
+        strangers.status,
+        strangers.error,
+        strangers.description,
+    )
+    assert (endpoint.ledger.issues, endpoint.ledger.refusals) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "assertion",
+    [make_assertion(key=OTHER_KEY), sign(OTHER_KEY, assertion_header(KEY), assertion_claims()), "x.y.z"],
+    ids=["another's kid", "another's signature", "junk"],
+)
+async def test_the_log_is_asked_only_about_who_signed(assertion):
+    """Who does not hold the key learns from no time of ours whether there is one: the log is read after the signature was good."""
+    endpoint = Endpoint()
+
+    refused = await refusal_of(endpoint, parameters=make_form(client_assertion=assertion))
+    asked_before = list(endpoint.registrations.asked)
+    await endpoint.grant(make_request())
+
+    assert (refused.error, asked_before) == ("invalid_client", [])
+    assert endpoint.registrations.asked == [KEY.public.thumbprint]
 
 
 async def test_a_failing_store_is_not_mistaken_for_a_refusal():
