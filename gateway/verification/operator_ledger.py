@@ -25,18 +25,14 @@ OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorAct:
-    """What an operator does.
+class About:
+    """Whom an act is about, said in clear in its leaf: a partner, and the thumbprint of a key of it."""
 
-    ``said`` is the canonical JSON of all of it: committed to in the leaf, sealed beside it. ``partner_id`` and ``credential`` (a
-    thumbprint) say in clear whom it is about, where it is about somebody.
-    """
-
-    kind: LeafKind
-    operation: str
-    said: bytes
     partner_id: str | None = None
     credential: str | None = None
+
+
+NOBODY: Final = About()
 
 
 class OperatorLedger:
@@ -48,10 +44,14 @@ class OperatorLedger:
         self._names: Final = names
         self._clock: Final = clock
 
-    async def record(self, act: OperatorAct, rider: Rider | None) -> int:
+    async def act(
+        self, kind: LeafKind, operation: str, said: bytes, rider: Rider | None, *, about: About = NOBODY
+    ) -> int:
         """Make a change and its leaf durable; return the index of the leaf.
 
-        ``rider`` is None for an act that changes nothing in the same database transaction, such as an approval.
+        ``said`` is the canonical JSON of what was done: committed to in the leaf, sealed beside it.
+        ``about`` says whom it is about, where it is about somebody. ``rider`` is None for an act that changes nothing in the same
+        database transaction, such as an approval.
 
         Raises:
             GatewayError: what the rider refuses with, or that the store is not available; then nothing was changed.
@@ -59,16 +59,16 @@ class OperatorLedger:
         salt = random_bytes(leaves.SALT_BYTES)
         leaf = encode_leaf(
             LeafFields(
-                args_c=leaves.seal(salt, leaves.Committed.ARGS, act.said).commitment,
-                cred=act.credential,
+                args_c=leaves.seal(salt, leaves.Committed.ARGS, said).commitment,
+                cred=about.credential,
                 decision="allow",
                 gw=self._names.gateway,
                 log=self._names.origin,
                 n=0,
-                op=act.operation,
-                partner=act.partner_id,
+                op=operation,
+                partner=about.partner_id,
                 status=OK,
-                kind=act.kind,
+                kind=kind,
                 ts=rfc3339(self._clock.now_ms()),
             )
         )
@@ -76,13 +76,13 @@ class OperatorLedger:
         entry = PendingEntry(
             leaf=leaf,
             leaf_hash=digest,
-            kind=act.kind,
-            operation=act.operation,
+            kind=kind,
+            operation=operation,
             decision="allow",
             salt=salt,
             key_id=self._sealer.current,
-            sealed=self._sealer.seal(b'{"ans":null,"args":' + act.said + b"}", digest),
-            partner_id=act.partner_id,
+            sealed=self._sealer.seal(b'{"ans":null,"args":' + said + b"}", digest),
+            partner_id=about.partner_id,
             rider=rider,
         )
         outcome = await self._commit.submit(entry)

@@ -35,7 +35,7 @@ from gateway.postgres.partner_store import (
 )
 from gateway.postgres.pool import Connection, Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
-from gateway.verification.operator_ledger import OperatorAct, OperatorLedger
+from gateway.verification.operator_ledger import About, OperatorLedger
 from gateway.verification.registrations import Act, key_row, partner_row
 from gateway.wiring.feed import open_feed_loop
 from gateway.wiring.log import guarded_log, make_checkpoint_signer, running_committer
@@ -79,18 +79,14 @@ class Operator:
 
     async def add_partner(self, partner: Partner) -> int:
         """Bring a partner on; return the index of its leaf."""
-        act = OperatorAct(
-            kind=LeafKind.PARTNER,
-            operation=Act.PARTNER_ADD,
-            said=canonical_json(partner_row(partner)),
-            partner_id=partner.partner_id,
-        )
 
         async def change(connection: Connection) -> bool:
             await add_partner(connection, self.queries, partner, self.clock.now_ms())
             return True
 
-        return await self.ledger.record(act, _Change(change))
+        said = canonical_json(partner_row(partner))
+        about = About(partner_id=partner.partner_id)
+        return await self.ledger.act(LeafKind.PARTNER, Act.PARTNER_ADD, said, _Change(change), about=about)
 
     async def list_partners(self) -> Sequence[ListedPartner]:
         """Return all partners."""
@@ -109,15 +105,15 @@ class Operator:
         )
 
         async with self.pool.acquire() as connection:
-            planned = _key_act(Act.KEY_ADD, *await judge_key(connection, self.queries, addition))
+            planned = _planned(*await judge_key(connection, self.queries, addition))
 
         async def change(connection: Connection) -> RegisteredKey:
             key = await add_key(connection, self.queries, addition)
-            _require_planned(planned, key)
+            planned.require(key)
             return key
 
         rider = _Change(change)
-        index = await self.ledger.record(planned, rider)
+        index = await self.ledger.act(LeafKind.KEY, Act.KEY_ADD, planned.said, rider, about=planned.about)
         return rider.returned(), index
 
     async def list_keys(self, client_id: str) -> Sequence[RegisteredKey]:
@@ -130,22 +126,22 @@ class Operator:
         revocation = KeyRevocation(client_id=client_id, key=key, compromised=compromised, now=self.clock.now_ms())
 
         async with self.pool.acquire() as connection:
-            planned = _key_act(Act.KEY_REVOKE, *await judge_revocation(connection, self.queries, revocation))
+            planned = _planned(*await judge_revocation(connection, self.queries, revocation))
 
         async def change(connection: Connection) -> RegisteredKey:
             _client, ended = await end_key(connection, self.queries, revocation)
-            _require_planned(planned, ended)
+            planned.require(ended)
             return ended
 
         rider = _Change(change)
-        index = await self.ledger.record(planned, rider)
+        index = await self.ledger.act(LeafKind.KEY, Act.KEY_REVOKE, planned.said, rider, about=planned.about)
         return rider.returned(), index
 
     async def feed_pull(self, *, approve: int | None = None) -> TickOutcome:
         """Look for a new version once, now; an approval is on record before it has effect."""
         if approve is not None:
             said = canonical_json({"feed": self.settings.feed_name, "version": approve})
-            await self.ledger.record(OperatorAct(kind=LeafKind.FEED, operation="feed.approve", said=said), None)
+            await self.ledger.act(LeafKind.FEED, "feed.approve", said, None)
         async with open_feed_loop(self.settings, self.metrics) as (loop, _pool):
             return await loop.tick(approve=approve)
 
@@ -184,21 +180,23 @@ class Operator:
         return self.policy_text
 
 
-def _key_act(act: Act, client: Client, key: RegisteredKey) -> OperatorAct:
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A change of a key as its leaf says it, made before the change happens."""
+
+    about: About
+    said: bytes
+
+    def require(self, key: RegisteredKey) -> None:
+        """Refuse a change that the leaf would not say: somebody changed the partner or the key meanwhile."""
+        if canonical_json(key_row(key, self.about.partner_id or "")) != self.said:
+            raise GatewayError(ErrorKind.CONFLICT, reason="changed_meanwhile")
+
+
+def _planned(client: Client, key: RegisteredKey) -> _Planned:
     partner_id = client.partner.partner_id
-    return OperatorAct(
-        kind=LeafKind.KEY,
-        operation=act,
-        said=canonical_json(key_row(key, partner_id)),
-        partner_id=partner_id,
-        credential=key.thumbprint,
-    )
-
-
-def _require_planned(planned: OperatorAct, key: RegisteredKey) -> None:
-    """Refuse a change whose leaf would not say what the row says: somebody changed the partner or the key meanwhile."""
-    if canonical_json(key_row(key, planned.partner_id or "")) != planned.said:
-        raise GatewayError(ErrorKind.CONFLICT, reason="changed_meanwhile")
+    about = About(partner_id=partner_id, credential=key.thumbprint)
+    return _Planned(about, canonical_json(key_row(key, partner_id)))
 
 
 @asynccontextmanager

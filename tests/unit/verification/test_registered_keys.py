@@ -7,10 +7,13 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from gateway.audit import entry as leaves
+from gateway.audit.batch_mac import TreePoint
 from gateway.audit.entry import LeafFields, LeafKind, encode_leaf
+from gateway.audit.guard import Doubt, GuardState
 from gateway.audit.merkle import leaf_hash
 from gateway.base.canonical import canonical_json
 from gateway.base.clock import Millis
+from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.sealing import Sealer
 from gateway.base.secret import Secret
 from gateway.identity.partner import Client, KeyState, PartnerState, revoke_key
@@ -20,6 +23,7 @@ from gateway.verification.leaf_prover import StoredLeafProver
 from gateway.verification.ports import StoredLeaf, StoredSecret
 from gateway.verification.registered_keys import MAX_LEAVES, RegisteredKeys
 from gateway.verification.registrations import Act, key_row, partner_row
+from tests.fakes.guard import MemoryGuard, make_guardian
 from tests.fakes.memory_log import MemoryLog, make_leaves
 from tests.unit.verification.test_alarm import Heard
 from tests.unit.verification.test_registrations import KEY, PARTNER
@@ -36,6 +40,7 @@ class World:
     rows: list[StoredLeaf] = field(default_factory=list)
     client: Client | None = field(default_factory=lambda: Client(partner=PARTNER, keys=(KEY,)))
     heard: Heard = field(default_factory=Heard)
+    guard: MemoryGuard = field(default_factory=MemoryGuard)
     read: int = 0
 
     def __post_init__(self):
@@ -45,7 +50,7 @@ class World:
         self.keys = RegisteredKeys(
             directory=self,
             archive=self,
-            prover=StoredLeafProver(self.log, self.log),
+            prover=StoredLeafProver(self.log, make_guardian(self.guard, self.log)),
             sealer=SEALER,
             alarm=Alarm(self.heard, self.heard),
         )
@@ -71,6 +76,7 @@ class World:
         secret = StoredSecret(salt=SALT, key_id=1, sealed=sealed)
         self.rows.append(StoredLeaf(leaf_index=self.log.frontier.size, leaf=leaf, secret=secret))
         self.log.append([leaf])
+        self.guard.state = GuardState((TreePoint(self.log.frontier.size, self.log.frontier.root),))
 
     async def registrations(self, partner_id, thumbprint, limit):
         assert (partner_id, thumbprint) == (PARTNER.partner_id, KEY.thumbprint)
@@ -181,6 +187,18 @@ async def test_bytes_in_the_tree_that_are_no_leaf():
         await world.keys.require(PARTNER, KEY)
 
     assert world.heard.counted == [("registration", "leaf")]
+
+
+async def test_a_log_in_doubt_registers_nobody():
+    """A head that this host does not vouch for proves nothing: refused as the log itself is, not as the key."""
+    world = World()
+    size = world.log.frontier.size
+    world.guard.state = GuardState((TreePoint(size + 1, bytes(32)),))
+
+    with pytest.raises(GatewayError) as refused:
+        await world.keys.require(PARTNER, KEY)
+
+    assert (refused.value.kind, refused.value.reason) == (ErrorKind.STORE_UNAVAILABLE, Doubt.ROLLED_BACK)
 
 
 async def test_more_leaves_than_a_key_can_have_are_not_read():
