@@ -88,7 +88,6 @@ class PostgresLogReader:
         if batch is not None:
             tree = ClaimedTree(TreePoint(batch["size"], batch["root"]), _before(batch), batch["mac"])
         columns = EntryColumns(
-            leaf_hash=row["leaf_hash"],
             kind=row["kind"],
             partner_id=row["partner_id"],
             operation=row["op"],
@@ -97,7 +96,7 @@ class PostgresLogReader:
             subject_index=row["subject_bidx"],
             verification_id=row["verification_id"],
         )
-        return Archived(stored=_stored_leaf(row), columns=columns, tree=tree)
+        return Archived(stored=_stored_leaf(row), leaf_hash=row["leaf_hash"], columns=columns, tree=tree)
 
     async def kept(self, partner_id: str, operation: str, key_hash: bytes, since: Millis) -> Kept | None:
         """Return what an idempotency key was used for since an instant."""

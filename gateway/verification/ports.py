@@ -47,10 +47,11 @@ class StoredLeaf:
 class Archived:
     """A row that claims to be an answered verification: nothing in it is believed before it was compared with the leaf.
 
-    ``tree`` is that of the batch it came with, the empty tree where there is none.
+    ``tree`` is that of the batch it came with, the empty tree where there is none; ``leaf_hash`` is 32 bytes.
     """
 
     stored: StoredLeaf
+    leaf_hash: bytes
     columns: EntryColumns
     tree: ClaimedTree
 

@@ -10,11 +10,12 @@ it never shows another partner's answer, nor another answer of the same partner.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final, NoReturn
 
 import msgspec
 
-from gateway.audit.columns import derive_columns, differing_columns
+from gateway.audit.columns import EntryColumns, columns_of
 from gateway.audit.entry import Committed, LeafError, LeafFields, LeafKind, decode_leaf, open_key, opens
 from gateway.audit.merkle import leaf_hash
 from gateway.audit.proofs import ProofError, verify_inclusion
@@ -163,10 +164,12 @@ class ReadBack:
             if columns.partner_id != call.partner_id:
                 raise GatewayError(ErrorKind.NOT_FOUND) from None
             raise _contradicted() from None
-        differing = differing_columns(columns, derive_columns(stored.leaf, fields))
+        differing = _differing(columns, columns_of(fields))
+        if archived.leaf_hash != leaf_hash(stored.leaf):
+            differing.add("leaf_hash")
         if fields.kind is not LeafKind.QUERY or fields.id != verification_id:
-            differing.append("verification_id")
-        for column in sorted(set(differing)):
+            differing.add("verification_id")
+        for column in sorted(differing):
             self._alarm.entry(Record.ANSWER, column, stored.leaf_index, partner_id=call.partner_id)
         if fields.partner != call.partner_id:
             raise GatewayError(ErrorKind.NOT_FOUND)
@@ -191,6 +194,12 @@ class ReadBack:
             sealed=False,
         )
         raise_if_refused(await self._ledger.record(call, happening))
+
+
+def _differing(stored: EntryColumns, derived: EntryColumns) -> set[str]:
+    """Return the names of the columns in which a row differs from its leaf."""
+    names = [column.name for column in dataclasses.fields(derived)]
+    return {name for name in names if getattr(stored, name) != getattr(derived, name)}
 
 
 def _receipt(own: _Own) -> bytes:

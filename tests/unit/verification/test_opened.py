@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from gateway.audit import entry as leaves
-from gateway.audit.columns import EntryColumns, derive_columns, differing_columns
 from gateway.audit.entry import LeafFields, LeafKind, encode_leaf
 from gateway.audit.merkle import leaf_hash
 from gateway.base.sealing import Sealer
@@ -93,21 +92,3 @@ def test_what_is_gone_is_erased(missing):
 
     with pytest.raises(Erased):
         open_leaf(encode_leaf(fields), fields, secret, SEALER)
-
-
-@pytest.mark.parametrize("column", list(EntryColumns.__slots__))
-def test_every_column_beside_a_leaf_is_derived_from_it(column):
-    fields = make_fields(partner="prt_1", purpose="risk", id="ver_1", sub_bi="1.00ff")
-    leaf = encode_leaf(fields)
-    derived = derive_columns(leaf, fields)
-
-    assert differing_columns(derived, derived) == []
-    assert differing_columns(replace(derived, **{column: "other"}), derived) == [column]
-    assert derived.subject_index == b"\x00\xff"
-
-
-@pytest.mark.parametrize("kind", [kind for kind in LeafKind if kind is not LeafKind.QUERY])
-def test_only_the_answer_is_found_by_its_id(kind):
-    fields = make_fields(id="ver_1", kind=kind)
-
-    assert derive_columns(encode_leaf(fields), fields).verification_id is None
