@@ -164,10 +164,11 @@ class ReadBack:
             if columns.partner_id != call.partner_id:
                 raise GatewayError(ErrorKind.NOT_FOUND) from None
             raise _contradicted() from None
-        differing = _differing(columns, columns_of(fields))
+        derived = columns_of(fields)
+        differing = _differing(columns, derived)
         if archived.leaf_hash != leaf_hash(stored.leaf):
             differing.add("leaf_hash")
-        if fields.kind is not LeafKind.QUERY or fields.id != verification_id:
+        if derived.verification_id != verification_id:
             differing.add("verification_id")
         for column in sorted(differing):
             self._alarm.entry(Record.ANSWER, column, stored.leaf_index, partner_id=call.partner_id)

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -463,6 +464,22 @@ def made_question(body: bytes, key: str) -> Question:
         idempotency_key=key,
         canonical_body=body,
     )
+
+
+async def test_a_key_does_not_answer_another_operation(gateway, partner, owner):
+    """A row moved to another operation, where the caller uses the same key and body, is refused: the leaf says what was done."""
+    body = canonical_json(parse_json_object(kit.question(kit.CLEAR)))
+    await given(gateway, partner, kit.CLEAR, "other-operation")
+    call = msgspec.structs.replace(await made_call(gateway, partner, SystemClock().now_ms()), operation="other.create")
+    before = counted(gateway, "idempotency", "op")
+
+    key_hash = sha256(b"other-operation")
+    await owner.run("UPDATE audit.idempotency SET op = 'other.create' WHERE key_hash = $1", key_hash)
+    with pytest.raises(GatewayError) as refused:
+        await gateway.worker.needs.verify(call, made_question(body, "other-operation"))
+
+    assert refused.value.kind is ErrorKind.RECORD_CONTRADICTED
+    assert counted(gateway, "idempotency", "op") == before + 1
 
 
 async def test_a_race_that_was_lost_to_a_forged_row_is_on_record(gateway, partner, owner):
