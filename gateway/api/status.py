@@ -76,14 +76,14 @@ class StatusRoutes:
         return Reply(status=200, body=_ENCODER.encode(pointer), cache_control=CACHE)
 
     async def status(self, _exchange: Exchange) -> Reply:
-        """Say how fresh the source is; past ``max_stale`` every answer is ``unavailable``."""
+        """Say how fresh the source is; past ``max_stale``, or in doubt, every answer is ``unavailable``."""
         now = self._needs.clock.now_ms()
         state = await self._needs.source.source_state()
         if state is None:
             source = SourceStatus(version=None, as_of=None, age_s=None, stale=True)
         else:
             age_ms = max(now - state.as_of_ms, 0)
-            stale = age_ms > self._needs.max_stale_ms
+            stale = state.doubted or age_ms > self._needs.max_stale_ms
             source = SourceStatus(
                 version=state.version, as_of=rfc3339(state.as_of_ms), age_s=age_ms // 1000, stale=stale
             )

@@ -120,6 +120,7 @@ class Settings:
     feed_name: str
     feed_keys_file: Path
     feed_poll_s: int
+    feed_verify_s: int
     max_stale_s: int
     dpop_nonce: NonceMode
     max_body_bytes: int
@@ -159,6 +160,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(name="feed_name", parse=values.feed_name, default="municipal"),
     Option(name="feed_keys_file", parse=values.path, required=True),
     Option(name="feed_poll_s", parse=values.integer(1, 86_400), default="60"),
+    Option(name="feed_verify_s", parse=values.integer(60, 7 * 86_400), default="3600"),
     Option(name="max_stale_s", parse=values.integer(60, 31 * 86_400), default="86400"),
     Option(name="dpop_nonce", parse=values.choice(NonceMode), default="required"),
     Option(name="max_body_bytes", parse=values.integer(1024, 1 << 20), default="65536"),

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from gateway.postgres.feed_status import FeedStatus
     from gateway.postgres.log_reader import RecentLeaf
     from gateway.postgres.partner_store import ListedPartner
+    from gateway.worker.compare import FeedProof
     from gateway.worker.feed import TickOutcome
 
 Progress = Callable[[int], None]
-"""Is told how many leaves have been checked so far."""
+"""Is told how many leaves, or rows, have been checked so far."""
 
 
 class Operator(Protocol):
@@ -62,6 +63,19 @@ class Operator(Protocol):
 
         ``approve`` names the one version whose mass deletion the operator has examined and wants; the approval is a leaf.
         """
+        ...
+
+    async def feed_reload(
+        self, progress: Progress, *, approve: int | None = None
+    ) -> tuple[TickOutcome, FeedProof | None]:
+        """Load what stands once more from the platform's signed files, compare all of it, and let the answers go on if it is right.
+
+        The act is a leaf. No proof where the loading did not succeed.
+        """
+        ...
+
+    async def feed_verify(self, progress: Progress) -> FeedProof:
+        """Compare every row of the replica with this host's digests of what was signed."""
         ...
 
     async def feed_status(self) -> FeedStatus:

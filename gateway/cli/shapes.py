@@ -9,9 +9,11 @@ from gateway.base.clock import from_datetime, rfc3339
 
 if TYPE_CHECKING:
     from gateway.base.clock import Millis
+    from gateway.credit.replica_row import Part
     from gateway.identity.partner import Partner, RegisteredKey
     from gateway.postgres.feed_status import FeedStatus
     from gateway.postgres.log_reader import RecentLeaf
+    from gateway.worker.compare import FeedProof
 
 
 def partner_shape(partner: Partner) -> dict[str, Any]:
@@ -83,6 +85,29 @@ def feed_shape(status: FeedStatus) -> dict[str, Any]:
             for event in status.events
         ],
     }
+
+
+def proof_shape(proof: FeedProof) -> dict[str, Any]:
+    """Return what a comparison of the replica with the signed data found; ``named`` holds the first differences."""
+    found = proof.round
+    return {
+        "result": found.result.value,
+        "doubted": proof.doubted,
+        "version": found.version,
+        "digests_version": found.digests_version,
+        "rows": found.rows,
+        "differences": sum(found.counts.values()),
+        "counts": {kind.value: count for kind, count in sorted(found.counts.items())},
+        "named": [
+            {"kind": one.kind.value, "part": part_word(one.part), "key": one.key, "subject": one.subject}
+            for one in found.named
+        ],
+    }
+
+
+def part_word(part: Part | None) -> str | None:
+    """Return the word for where a row stands; ``None`` for the head of the feed."""
+    return None if part is None else part.name.lower()
 
 
 def _moment(instant: Millis | None) -> str | None:

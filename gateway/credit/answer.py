@@ -215,6 +215,8 @@ def _doubt(source: SourceState | None, at: Millis, max_stale_ms: int) -> Reason 
     """Return why no answer may rest on a source, or ``None``."""
     if source is None:
         return _NO_SOURCE
+    if source.doubted:
+        return _REASON["source_doubted"]
     age_ms = at - source.as_of_ms
     if age_ms > max_stale_ms:
         return _REASON["stale_source"]

@@ -152,6 +152,15 @@ class ReplicaState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenStand:
+    """What this host has seen applied, in the platform's signed words: never read back from the database."""
+
+    version: int
+    digest: bytes
+    as_of_ms: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """What was counted while a version was read. ``kinds`` counts good lines; ``removed`` what the replica held and would lose."""
 

@@ -9,8 +9,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from gateway.credit.feed_version import BadLine, FeedReason, FeedRefused, LineBatch, Tally
-from gateway.credit.identifiers import is_uscc, name_key
+from gateway.credit.identifiers import name_key
 from gateway.credit.record import Registration, encode_value
+from gateway.credit.replica_row import name_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -169,12 +170,7 @@ def _snapshot_rows(lines: Sequence[FeedLine], slot: int) -> tuple[list[tuple[obj
 
 
 def _bad_row(line: BadLine, version: int) -> tuple[str, str | None, int, str, bytes]:
-    """Return the row of a bad line; without an id it gets one that no publisher's id can equal (ids have no space)."""
-    record_id = line.record_id or f"line {version} {line.number}"
-    subject = line.subject_key
-    if subject is None and is_uscc(record_id):
-        subject = record_id  # the id of a registration is its code
-    return record_id, subject, line.number, line.reason, line.digest
+    return (*name_unread(line, version), line.number, line.reason, line.digest)
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:

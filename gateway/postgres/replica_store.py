@@ -19,7 +19,7 @@ from asyncpg.exceptions import InterfaceError
 
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
-from gateway.credit.facts import Candidates, SourceState, SubjectFacts
+from gateway.credit.facts import Candidates, SourceBounds, SourceState, SubjectFacts
 from gateway.credit.feed import old_number_key
 from gateway.credit.identifiers import Uscc
 from gateway.credit.record import Record, Registration, decode_record, decode_registration
@@ -60,6 +60,11 @@ class PostgresReplica:
         self._waiting: _Waiters = {}  # owned by look_up, emptied by the flight task
         self._flight: asyncio.Task[None] | None = None
         self._session: _Session | None = None  # owned by the flight task
+        self._bounds = SourceBounds()  # replaced whole by whoever looks at the guard
+
+    def trust(self, bounds: SourceBounds) -> None:
+        """Believe the database's word on its source only within these bounds, from the next answer on."""
+        self._bounds = bounds
 
     async def look_up(self, uscc: Uscc) -> SubjectFacts:
         """Return everything known about one code (see the port). HOT."""
@@ -80,7 +85,7 @@ class PostgresReplica:
         if not rows:
             return Candidates(source=None, rows=())
         head = rows[0]
-        source = SourceState(self._feed, head["version"], Millis(head["as_of_ms"]), head["slot"])
+        source = self._source(head)
         bodies = [row["body"] for row in rows if row["body"] is not None]
         return Candidates(source=source, rows=tuple(_decode_readable(bodies)))
 
@@ -90,7 +95,7 @@ class PostgresReplica:
             row = await self._pool.fetchrow(self._state, self._feed)
         if row is None or row["version"] == 0:
             return None
-        return SourceState(self._feed, row["version"], Millis(row["as_of_ms"]), row["slot"])
+        return self._source(row)
 
     async def close(self) -> None:
         """Wait for the look-ups on their way and give the connection back."""
@@ -139,7 +144,11 @@ class PostgresReplica:
             if not kept:
                 raise
             rows = await self._fetch(keys)
-        return _gather(self._feed, keys, rows)
+        return _gather(self._feed, keys, rows, self._bounds)
+
+    def _source(self, head: Any) -> SourceState:  # noqa: ANN401 - an asyncpg row
+        state = SourceState(self._feed, head["version"], Millis(head["as_of_ms"]), head["slot"])
+        return self._bounds.bound(state)
 
     async def _fetch(self, keys: list[Uscc]) -> Sequence[Any]:
         try:
@@ -199,7 +208,7 @@ async def _end(pool: _Untyped, connection: _Untyped) -> None:
         await pool.release(connection)
 
 
-def _gather(feed: str, keys: list[Uscc], rows: Sequence[Any]) -> dict[Uscc, SubjectFacts]:
+def _gather(feed: str, keys: list[Uscc], rows: Sequence[Any], bounds: SourceBounds) -> dict[Uscc, SubjectFacts]:
     """Sort the rows of one query by subject; records filed under an old number go to the firm that has it."""
     source: SourceState | None = None
     registrations: dict[str, Registration] = {}
@@ -213,7 +222,7 @@ def _gather(feed: str, keys: list[Uscc], rows: Sequence[Any]) -> dict[Uscc, Subj
                 registrations[key] = decode_registration(body)
             elif part == _HEAD:
                 slot, version, as_of = key.split(":")
-                source = SourceState(feed, int(version), Millis(int(as_of)), int(slot))
+                source = bounds.bound(SourceState(feed, int(version), Millis(int(as_of)), int(slot)))
             else:
                 unread[key] = unread.get(key, 0) + 1
         except msgspec.DecodeError:

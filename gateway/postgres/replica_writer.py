@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 from gateway.postgres.queries import Queries
 
 QUERY_DEADLINE_S: Final = 10.0
+RELOAD_PAUSE: Final = "600s"
+"""How long a transaction that loads several files may wait for the next one."""
 COMPARE_DEADLINE_S: Final = 280.0
 """For comparing two slots of 20 million rows; nobody waits for it."""
 TRUNCATE_LOCK_TIMEOUTS: Final = ("200ms", "200ms", "200ms", "3s")
@@ -54,16 +56,16 @@ class PostgresReplicaWriter:
 
     def __init__(self, pool: _Untyped, queries: Queries, *, feed: str) -> None:
         self._pool: Final = pool
-        self._queries: Final = queries
+        self.queries: Final = queries
         self._feed: Final = feed
 
     async def state(self) -> ReplicaState:
         """Return what the replica stands on; the first call for a feed makes its empty head."""
         async with _naming_failures():
-            row = await self._pool.fetchrow(self._queries["feed_state"], self._feed)
+            row = await self._pool.fetchrow(self.queries["feed_state"], self._feed)
             if row is None:
-                await self._pool.execute(self._queries["open_feed"], self._feed)
-                row = await self._pool.fetchrow(self._queries["feed_state"], self._feed)
+                await self._pool.execute(self.queries["open_feed"], self._feed)
+                row = await self._pool.fetchrow(self.queries["feed_state"], self._feed)
         return ReplicaState(
             slot=row["slot"],
             version=row["version"],
@@ -105,25 +107,37 @@ class PostgresReplicaWriter:
                 held = await self._held_before(connection, manifest, slot)
                 await _store(rows, batches, admission)  # 3
                 if manifest.kind is VersionKind.SNAPSHOT:  # 4
-                    await connection.execute(self._queries[f"analyze_slot_{slot}"], timeout=COMPARE_DEADLINE_S)
-                    tally = rows.tally(await self._compare(connection, base, slot))
+                    await connection.execute(self.queries[f"analyze_slot_{slot}"], timeout=COMPARE_DEADLINE_S)
+                    tally = rows.tally(await self.compare(connection, base, slot))
                 else:
                     tally = rows.tally((rows.removed, held))
                 admission.before_commit(tally)
                 count = rows.count(base.record_count)
-                moved = await connection.fetchrow(  # 5
-                    self._queries["move_feed"],
-                    *(self._feed, base.version, slot, manifest.version, manifest.digest, as_of_ms, count, now_ms),
+                await self.move(  # 5
+                    connection, base, (slot, manifest.version, manifest.digest, as_of_ms, count, now_ms)
                 )
-                if moved is None:
-                    raise ApplyConflict
         return tally
+
+    @asynccontextmanager
+    async def reload(self, base: ReplicaState, *, attribute: bool) -> AsyncIterator[_Reloading]:
+        """Build the replica anew in the idle slot, in one transaction; see ``gateway.worker.ports.ReplicaWriter``.
+
+        If the process dies before the COMMIT, what stood stands, as with ``apply``.
+        """
+        slot = 1 - base.slot
+        async with _naming_failures(), self._pool.acquire() as connection:
+            await self._empty_slot(connection, slot, base)
+            async with connection.transaction():
+                await self._become_writer(connection, base)
+                # The next file may take minutes to come while nothing is asked of the database.
+                await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{RELOAD_PAUSE}'")
+                yield _Reloading(self, connection, base, slot, attribute=attribute)
 
     async def advance(self, base: ReplicaState, as_of_ms: Millis) -> None:
         """Record that ``base`` was still the newest at a later instant."""
         async with _naming_failures():
             row = await self._pool.fetchrow(
-                self._queries["advance_feed"], self._feed, base.version, base.digest, as_of_ms
+                self.queries["advance_feed"], self._feed, base.version, base.digest, as_of_ms
             )
         if row is None:
             raise ApplyConflict
@@ -132,7 +146,7 @@ class PostgresReplicaWriter:
         """Keep a row for operators."""
         async with _naming_failures():
             await self._pool.execute(
-                self._queries["record_feed_event"],
+                self.queries["record_feed_event"],
                 self._feed,
                 event.at_ms,
                 event.version,
@@ -142,6 +156,12 @@ class PostgresReplicaWriter:
                 event.quarantined,
             )
 
+    async def move(self, connection: _Untyped, base: ReplicaState, to: tuple[object, ...]) -> None:
+        """Move the head from ``base``, inside a transaction that holds it; the rest in the order of ``move_feed``."""
+        moved = await connection.fetchrow(self.queries["move_feed"], self._feed, base.version, *to)
+        if moved is None:
+            raise ApplyConflict
+
     def _rows(
         self,
         connection: _Untyped,
@@ -150,7 +170,7 @@ class PostgresReplicaWriter:
         base: ReplicaState,
     ) -> SnapshotRows | DeltaRows:
         form = SnapshotRows if manifest.kind is VersionKind.SNAPSHOT else DeltaRows
-        return form(connection, self._queries, slot=slot, current=base.slot, version=manifest.version)
+        return form(connection, self.queries, slot=slot, current=base.slot, version=manifest.version)
 
     async def _empty_slot(self, connection: _Untyped, slot: int, base: ReplicaState) -> None:
         last = TRUNCATE_LOCK_TIMEOUTS[-1]
@@ -159,7 +179,7 @@ class PostgresReplicaWriter:
                 async with connection.transaction():
                     await self._become_writer(connection, base)
                     await connection.execute(f"SET LOCAL lock_timeout = '{limit}'")
-                    await connection.execute(self._queries[f"truncate_slot_{slot}"])
+                    await connection.execute(self.queries[f"truncate_slot_{slot}"])
             except LockNotAvailableError:
                 if limit == last:
                     raise
@@ -167,7 +187,7 @@ class PostgresReplicaWriter:
                 return
 
     async def _become_writer(self, connection: _Untyped, base: ReplicaState) -> None:
-        row = await connection.fetchrow(self._queries["lock_feed"], self._feed)
+        row = await connection.fetchrow(self.queries["lock_feed"], self._feed)
         if row is None or (row["slot"], row["version"], row["manifest_sha256"]) != (
             base.slot,
             base.version,
@@ -179,17 +199,59 @@ class PostgresReplicaWriter:
         """Return how many rows of each kind a delta finds; only needed when it deletes."""
         if manifest.kind is VersionKind.SNAPSHOT or manifest.counts.deletes == 0:
             return {}
-        found = await connection.fetch(self._queries["count_held"], slot, timeout=COMPARE_DEADLINE_S)
+        found = await connection.fetch(self.queries["count_held"], slot, timeout=COMPARE_DEADLINE_S)
         return {row["kind"]: row["held"] for row in found}
 
-    async def _compare(self, connection: _Untyped, base: ReplicaState, slot: int) -> Losses:
+    async def compare(self, connection: _Untyped, base: ReplicaState, slot: int) -> Losses:
         """Return what a snapshot loses against the version before it, and what that one held."""
         if base.version == 0:
             return {}, {}
         # Hashing both slots in memory is what makes this seconds instead of minutes.
         await connection.execute("SET LOCAL work_mem = '64MB'; SET LOCAL enable_nestloop = off")
-        found = await connection.fetch(self._queries["count_lost"], base.slot, slot, timeout=COMPARE_DEADLINE_S)
+        found = await connection.fetch(self.queries["count_lost"], base.slot, slot, timeout=COMPARE_DEADLINE_S)
         return {row["kind"]: row["lost"] for row in found}, {row["kind"]: row["held"] for row in found}
+
+
+class _Reloading:
+    """``gateway.worker.ports.Reloading``, inside the transaction of ``PostgresReplicaWriter.reload``."""
+
+    def __init__(
+        self, writer: PostgresReplicaWriter, connection: _Untyped, base: ReplicaState, slot: int, *, attribute: bool
+    ) -> None:
+        self._writer: Final = writer
+        self._connection: Final = connection
+        self._base: Final = base
+        self._slot: Final = slot
+        self._attribute: Final = attribute
+        self._last: VerifiedManifest | None = None
+        self._count = 0
+
+    async def load(self, manifest: VerifiedManifest, batches: AsyncIterator[LineBatch], admission: Admission) -> Tally:
+        """Take the next version into the idle slot."""
+        writer, connection, slot = self._writer, self._connection, self._slot
+        first = manifest.kind is VersionKind.SNAPSHOT
+        form = SnapshotRows if first else DeltaRows
+        current = self._base.slot if first and self._attribute else slot
+        rows = form(connection, writer.queries, slot=slot, current=current, version=manifest.version)
+        await _store(rows, batches, admission)
+        losses: Losses = ({}, {})
+        if first:
+            await connection.execute(writer.queries[f"analyze_slot_{slot}"], timeout=COMPARE_DEADLINE_S)
+            losses = await writer.compare(connection, self._base, slot)
+        tally = rows.tally(losses)
+        admission.before_commit(tally)
+        self._count = rows.count(self._count)
+        self._last = manifest
+        return tally
+
+    async def show(self, as_of_ms: Millis, now_ms: Millis) -> None:
+        """Move the head to what was loaded."""
+        last = self._last
+        if last is None:
+            raise ApplyConflict
+        await self._writer.move(
+            self._connection, self._base, (self._slot, last.version, last.digest, as_of_ms, self._count, now_ms)
+        )
 
 
 async def _store(rows: SnapshotRows | DeltaRows, batches: AsyncIterator[LineBatch], admission: Admission) -> None:

@@ -6,9 +6,11 @@ Not for: answering requests; a version that takes a minute to load must not make
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Final
@@ -21,22 +23,41 @@ from gateway.municipal.envelope import PlatformKeys, parse_platform_keys
 from gateway.postgres.housekeeping import forget_what_is_over, make_partitions
 from gateway.postgres.pool import LOADER_SETTINGS, SERVER_AWAY, Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
+from gateway.postgres.replica_pages import PostgresReplicaPages
 from gateway.postgres.replica_writer import PostgresReplicaWriter
+from gateway.replica_guard.files import GuardFiles
+from gateway.replica_guard.keeper import KeptGuard
+from gateway.wiring.feed_watch import read_bounds
 from gateway.wiring.metrics import Metrics, name_process
-from gateway.wiring.worker import Lifeline
+from gateway.wiring.worker import READINESS_S, Lifeline
 from gateway.worker.feed import FeedLoop, Needs
+from gateway.worker.rounds import RoundNeeds, Rounds
 
 HOUSEKEEPING_S: Final = 3600.0
 _log = get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPowers:
+    """What the feed process and an operator's feed commands work with."""
+
+    loop: FeedLoop
+    rounds: Rounds
+    guard: KeptGuard
+    pages: PostgresReplicaPages
+    pool: Pool
+
+
 @asynccontextmanager
-async def open_feed_loop(settings: Settings, metrics: Metrics) -> AsyncIterator[tuple[FeedLoop, Pool]]:
-    """Build the feed loop and keep it for the length of a block."""
+async def open_feed(settings: Settings, metrics: Metrics) -> AsyncIterator[FeedPowers]:
+    """Build the powers over one feed and keep them for the length of a block."""
     keys = read_platform_keys(settings)
     target = Target(dsn=settings.feed_database_dsn, application_name="credit-gateway feed", settings=LOADER_SETTINGS)
-    pool = await open_pool(target, PoolSize(minimum=1, maximum=2))
+    pool = await open_pool(target, PoolSize(minimum=1, maximum=3))
     limits = FeedLimits()
+    clock = SystemClock()
+    guard = KeptGuard(GuardFiles.of(settings.guard_dir, settings.feed_name))
+    pages = PostgresReplicaPages(pool, Queries.load("replica_pages"), feed=settings.feed_name)
     try:
         async with open_feed_session(limits) as session:
             source = MunicipalFeed(
@@ -48,22 +69,38 @@ async def open_feed_loop(settings: Settings, metrics: Metrics) -> AsyncIterator[
                 limits=limits,
             )
             replica = PostgresReplicaWriter(pool, Queries.load("replica"), feed=settings.feed_name)
-            yield FeedLoop(Needs(source=source, replica=replica, metrics=metrics, clock=SystemClock())), pool
+            yield FeedPowers(
+                loop=FeedLoop(Needs(source=source, replica=replica, guard=guard, metrics=metrics, clock=clock)),
+                rounds=Rounds(
+                    RoundNeeds(guard=guard, pages=pages, metrics=metrics, clock=clock), round_s=settings.feed_verify_s
+                ),
+                guard=guard,
+                pages=pages,
+                pool=pool,
+            )
     finally:
         await pool.close()
 
 
 async def run_feed(settings: Settings, line: Lifeline) -> None:
-    """Pull the feed and keep house until the line says stop. A version that is being applied is abandoned whole."""
+    """Pull the feed, compare and keep house until the line says stop. A version that is being applied is abandoned whole."""
     name_process("feed")
-    async with open_feed_loop(settings, Metrics(settings.feed_name)) as (loop, pool):
-        line.report(())
-        async with asyncio.TaskGroup() as group:
-            pulling = group.create_task(loop.run(poll_s=settings.feed_poll_s, jitter=random.random), name="feed")
-            keeping = group.create_task(_keep_house(pool), name="housekeeping")
-            await line.stopping.wait()
-            pulling.cancel()
-            keeping.cancel()
+    files = GuardFiles.of(settings.guard_dir, settings.feed_name)
+    async with open_feed(settings, Metrics(settings.feed_name)) as powers, asyncio.TaskGroup() as group:
+        pulling = powers.loop.run(poll_s=settings.feed_poll_s, jitter=random.random)
+        tasks = [
+            group.create_task(pulling, name="feed"),
+            group.create_task(powers.rounds.run(), name="feed-rounds"),
+            group.create_task(_keep_house(powers.pool), name="housekeeping"),
+        ]
+        while not line.stopping.is_set():
+            _bounds, reason = await asyncio.to_thread(read_bounds, files)
+            line.report(() if reason is None else (reason,))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READINESS_S):
+                    await line.stopping.wait()
+        for task in tasks:
+            task.cancel()
 
 
 def read_platform_keys(settings: Settings) -> PlatformKeys:

@@ -15,6 +15,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
 from gateway.audit.guard import Doubt
+from gateway.base.clock import Millis
 from gateway.credit.feed_version import ReplicaState
 
 _LATENCY_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -100,6 +101,19 @@ class Metrics:
         self._feed_refused: Final = counter("gateway_feed_refused", "Versions or heads of the feed refused", ["reason"])
         self._feed_unreachable: Final = counter(
             "gateway_feed_unreachable", "Attempts to reach the feed that failed", ["reason"]
+        )
+        self._differences: Final = counter(
+            "gateway_feed_replica_differences", "Rows and heads that contradict what was signed", ["kind"]
+        )
+        self._compared: Final = gauge(
+            "gateway_feed_replica_compared_timestamp_seconds",
+            "When every row of the replica was last compared with what was signed, and right",
+            multiprocess_mode="mostrecent",
+        )
+        self._doubted: Final = gauge(
+            "gateway_feed_replica_doubted",
+            "1 while this host answers nothing from its replica",
+            multiprocess_mode="mostrecent",
         )
         self._feed_version: Final = gauge(
             "gateway_feed_version", "The version of the feed that answers rest on", multiprocess_mode="mostrecent"
@@ -196,6 +210,18 @@ class Metrics:
         self._feed_version.set(state.version)
         self._as_of.labels(self._feed).set(state.as_of_ms / 1000)
         self._quarantined.set(state.quarantined)
+
+    def replica_differs(self, kind: str, count: int) -> None:
+        """Rows, or the head, contradict what the platform signed."""
+        self._differences.labels(kind).inc(count)
+
+    def replica_compared(self, now_ms: Millis) -> None:
+        """Every row was compared and found right."""
+        self._compared.set(now_ms / 1000)
+
+    def replica_doubted(self, *, doubted: bool) -> None:
+        """Answers from the replica are stopped on this host, or go on."""
+        self._doubted.set(int(doubted))
 
     def feed_unreachable(self, reason: str) -> None:
         """The municipal platform could not be reached."""

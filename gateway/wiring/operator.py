@@ -37,11 +37,13 @@ from gateway.postgres.pool import Connection, Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
 from gateway.verification.operator_ledger import About, OperatorLedger
 from gateway.verification.registrations import Act, key_row, partner_row
-from gateway.wiring.feed import open_feed_loop
+from gateway.wiring.feed import FeedPowers, open_feed
 from gateway.wiring.log import guarded_log, make_checkpoint_signer, running_committer
 from gateway.wiring.metrics import Metrics
 from gateway.wiring.parts import make_sealer, names
-from gateway.worker.feed import TickOutcome
+from gateway.worker.compare import Comparison, FeedProof, Round, RoundResult, compare_all
+from gateway.worker.feed import TickOutcome, TickResult
+from gateway.worker.proving import raise_doubt
 
 PROCESS: Final = "operator"
 T = TypeVar("T")
@@ -139,11 +141,41 @@ class Operator:
 
     async def feed_pull(self, *, approve: int | None = None) -> TickOutcome:
         """Look for a new version once, now; an approval is on record before it has effect."""
-        if approve is not None:
-            said = canonical_json({"feed": self.settings.feed_name, "version": approve})
+        await self._approve(approve)
+        async with open_feed(self.settings, self.metrics) as feed:
+            return await feed.loop.tick(approve=approve)
+
+    async def feed_reload(
+        self, progress: Callable[[int], None], *, approve: int | None = None
+    ) -> tuple[TickOutcome, FeedProof | None]:
+        """Load what stands once more from the signed files, on record; compare all of it, and end a doubt if it is right."""
+        await self._approve(approve)
+        said = canonical_json({"feed": self.settings.feed_name})
+        await self.ledger.act(LeafKind.FEED, "feed.reload", said, None)
+        async with open_feed(self.settings, self.metrics) as feed:
+            outcome = await feed.loop.tick(approve=approve, anew=True)
+            if outcome.result is not TickResult.CURRENT:
+                return outcome, None
+            found = await compare_all(Comparison(feed.guard, feed.pages), progress)
+            if found.result is RoundResult.CLEAN and await feed.guard.resolve_doubt():
+                self.metrics.replica_doubted(doubted=False)
+            return outcome, await self._proof(feed, found)
+
+    async def feed_verify(self, progress: Callable[[int], None]) -> FeedProof:
+        """Compare every row of the replica with what was signed; a difference stops the answers of this host."""
+        async with open_feed(self.settings, self.metrics) as feed:
+            found = await compare_all(Comparison(feed.guard, feed.pages), progress)
+            return await self._proof(feed, found)
+
+    async def _proof(self, feed: FeedPowers, found: Round) -> FeedProof:
+        if found.result is RoundResult.DIFFERS:
+            await raise_doubt(feed.guard, self.metrics, found.finding, self.clock.now_ms())
+        return FeedProof(round=found, doubted=await feed.guard.doubted())
+
+    async def _approve(self, version: int | None) -> None:
+        if version is not None:
+            said = canonical_json({"feed": self.settings.feed_name, "version": version})
             await self.ledger.act(LeafKind.FEED, "feed.approve", said, None)
-        async with open_feed_loop(self.settings, self.metrics) as (loop, _pool):
-            return await loop.tick(approve=approve)
 
     async def feed_status(self) -> FeedStatus:
         """Return which version is answered from and what happened lately."""

@@ -53,6 +53,7 @@ from gateway.web.limits import HttpLimits
 from gateway.web.middleware import Front, FrontPolicy
 from gateway.web.open_files import fitting_connections
 from gateway.web.server import start_server
+from gateway.wiring.feed_watch import FeedWatch
 from gateway.wiring.log import guarded_log, running_committer
 from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.parts import (
@@ -103,6 +104,7 @@ class Worker:
     guardian: LogGuardian
     log: LogFace
     replica: PostgresReplica
+    watch: FeedWatch
     log_reader: PostgresLogReader
 
 
@@ -125,9 +127,10 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
             running_committer(settings, settings.database_dsn, guardian, metrics, process=process) as committer,
         ):
             replica = PostgresReplica(pools.partners, queries, feed=settings.feed_name)
-            log = LogFace(
-                reader, guardian
-            )  # for looking at it oneself: a flood of readers must not make a worker seem unfit
+            watch = FeedWatch(settings, replica)
+            await watch.look()  # before the first request, not a second after it
+            # For looking at it oneself: a flood of readers must not make a worker seem unfit.
+            log = LogFace(reader, guardian)
             needs = _needs(settings, keys, _Stores(pools, queries, replica, reader, committer, guardian), metrics)
             policy = FrontPolicy(
                 hosts=accepted_hosts(settings.issuer),
@@ -145,6 +148,7 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
                     guardian=guardian,
                     log=log,
                     replica=replica,
+                    watch=watch,
                     log_reader=reader,
                 )
             finally:
@@ -177,6 +181,7 @@ async def run_worker(settings: Settings, sock: socket.socket, slot: int, line: L
 
 async def readiness(worker: Worker) -> tuple[str, ...]:
     """Return why requests should not come here now."""
+    await worker.watch.look()  # whatever else is wrong: what it sees bounds the answers
     try:
         await worker.log.look()
     except GatewayError as exc:
@@ -184,10 +189,9 @@ async def readiness(worker: Worker) -> tuple[str, ...]:
         return (exc.reason,)
     worker.metrics.log_stands(None)
     try:
-        state = await worker.replica.source_state()
+        return await worker.watch.reasons()
     except GatewayError as exc:
         return (exc.kind.value,)
-    return () if state is not None else ("no_feed_applied",)
 
 
 def _http_limits(settings: Settings) -> HttpLimits:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 from gateway.credit.feed_version import (
     FeedReason,
     FeedRefused,
+    ProvenStand,
     ReplicaState,
     Tally,
     VerifiedHead,
     VerifiedManifest,
     VersionKind,
 )
+from gateway.credit.replica_row import DifferenceKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +38,24 @@ QUARANTINE_FLOOR: Final = 10
 MAX_UNATTRIBUTED: Final = 10
 """Bad lines that name nobody could be about anybody. A few typing errors must not stop a city's feed; more must."""
 MAX_PAUSE_S: Final = 900.0
+AS_OF_LEEWAY_MS: Final = 900_000
+"""``MAX_PAUSE_S``: by so much may another host have heard a later word of the platform than this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionAdmission:
+    """``gateway.worker.ports.Admission`` for one manifest; ``approved``: its deletions have been examined and are wanted."""
+
+    manifest: VerifiedManifest
+    approved: bool
+
+    def during(self, quarantined: int) -> None:
+        """Refuse early when there are too many bad lines already."""
+        check_quarantine(self.manifest, quarantined)
+
+    def before_commit(self, tally: Tally) -> None:
+        """Refuse what was counted."""
+        check_tally(self.manifest, tally, approved=self.approved)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +81,44 @@ def check_head(head: VerifiedHead, state: ReplicaState, seen: VerifiedHead | Non
         raise FeedRefused(FeedReason.HEAD_ROLLBACK)
     if head.issued_ms == seen.issued_ms and head != seen:
         raise FeedRefused(FeedReason.EQUIVOCATION, "two heads of one instant")
+
+
+def judge_stand(state: ReplicaState, proven: ProvenStand | None, head: VerifiedHead | None) -> DifferenceKind | None:
+    """Tell how the database's word on where it stands contradicts what this host has proven, and what the platform signs now.
+
+    Without ``head`` nothing is said about what may have changed elsewhere since. ``head`` was asked for after ``state`` was read.
+    """
+    if proven is not None:
+        if state.version < proven.version:
+            return DifferenceKind.ROLLED_BACK
+        if state.version == proven.version and state.digest != proven.digest:
+            return DifferenceKind.MANIFEST_DIFFERS
+    if head is None:
+        return None
+    heard = max(head.issued_ms, 0 if proven is None else proven.as_of_ms)
+    if state.as_of_ms > heard + AS_OF_LEEWAY_MS:
+        return DifferenceKind.AS_OF_AHEAD
+    # A word later than the version claims to be, from a platform that does not know the version.
+    if state.version > head.version and head.issued_ms > state.as_of_ms:
+        return DifferenceKind.VERSION_AHEAD
+    return None
+
+
+def decide_proof_step(head: VerifiedHead, proven: tuple[int, bytes] | None, state: ReplicaState) -> Step | None:
+    """Return the version whose file the digests need next to be of the version that stands, or ``None``.
+
+    ``None`` also where there is no way: the newest snapshot is already newer than what stands, and nothing older is known.
+    """
+    version = 0 if proven is None else proven[0]
+    if version >= state.version or state.version > head.version:
+        return None
+    if version < head.snapshot:
+        if head.snapshot <= state.version:
+            return Step(version=head.snapshot, kind=VersionKind.SNAPSHOT, digest=head.snapshot_digest)
+        if proven is None:
+            return None
+    number = version + 1
+    return Step(version=number, kind=None, digest=head.digest if number == head.version else None)
 
 
 def decide_step(head: VerifiedHead, state: ReplicaState) -> Step | None:

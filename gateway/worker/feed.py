@@ -24,24 +24,23 @@ from gateway.credit.feed_version import (
     FeedRefused,
     FeedUnreachable,
     ReplicaState,
-    Tally,
     VerifiedHead,
-    VerifiedManifest,
 )
 from gateway.worker.decide import (
     Step,
+    VersionAdmission,
     check_head,
     check_manifest,
-    check_quarantine,
-    check_tally,
     decide_as_of,
     decide_pause,
     decide_step,
 )
+from gateway.worker.proving import Proving
+from gateway.worker.reload import believed_state, reload_replica
 
 if TYPE_CHECKING:
     from gateway.base.clock import Clock
-    from gateway.worker.ports import FeedMetrics, FeedSource, Jitter, ReplicaWriter
+    from gateway.worker.ports import FeedGuard, FeedMetrics, FeedSource, Jitter, ReplicaWriter
 
 MAX_VERSIONS_A_TICK: Final = 64
 TICK_DEADLINE_S: Final = 3600.0
@@ -69,11 +68,13 @@ class TickOutcome:
     applied: tuple[int, ...] = ()
     version: int | None = None
     reason: str | None = None
+    unproven: bool = False
+    """The version stands, but this host could not bring its digests up to it."""
 
     @property
     def failed(self) -> bool:
         """Whether the next poll should wait longer."""
-        return self.result in {TickResult.REFUSED, TickResult.UNREACHABLE, TickResult.STORE_FAILED}
+        return self.unproven or self.result in {TickResult.REFUSED, TickResult.UNREACHABLE, TickResult.STORE_FAILED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,20 +83,19 @@ class Needs:
 
     source: FeedSource
     replica: ReplicaWriter
+    guard: FeedGuard
     metrics: FeedMetrics
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True)
-class _Admission:
-    manifest: VerifiedManifest
-    approved: bool
+@dataclass(slots=True)
+class _Poll:
+    """One poll on its way: what was asked for, and how far it came."""
 
-    def during(self, quarantined: int) -> None:
-        check_quarantine(self.manifest, quarantined)
-
-    def before_commit(self, tally: Tally) -> None:
-        check_tally(self.manifest, tally, approved=self.approved)
+    approve: int | None
+    anew: bool
+    applied: list[int]
+    step: Step | None = None
 
 
 class FeedLoop:
@@ -103,6 +103,7 @@ class FeedLoop:
 
     def __init__(self, needs: Needs) -> None:
         self._needs: Final = needs
+        self._proving: Final = Proving(needs.source, needs.guard, needs.metrics, needs.clock)
         self._seen: VerifiedHead | None = None  # owned by the task that ticks
         self._last_event: tuple[EventResult, int | None, str | None] | None = None  # the same task
 
@@ -119,35 +120,59 @@ class FeedLoop:
                 _log.exception("feed_poll_failed")
             await asyncio.sleep(decide_pause(poll_s, failures, jitter()))
 
-    async def tick(self, *, approve: int | None = None) -> TickOutcome:
+    async def tick(self, *, approve: int | None = None, anew: bool = False) -> TickOutcome:
         """Bring the replica to the newest version, one version at a time, as far as they can be believed.
 
-        ``approve`` names a version whose mass deletion an operator has examined and wants.
+        ``approve`` names a version whose mass deletion an operator has examined and wants. ``anew``: first load what stands once
+        more from the signed files, whatever the database says.
         """
-        applied: list[int] = []
-        step: Step | None = None
+        poll = _Poll(approve, anew, [])
         try:
-            state = await self._needs.replica.state()
-            head = await self._needs.source.head()
-            check_head(head, state, self._seen, self._needs.clock.now_ms())
-            self._seen = head
-            for _ in range(MAX_VERSIONS_A_TICK):
-                step = decide_step(head, state)
-                if step is None:
-                    break
-                await self._apply(step, head, state, approved=approve == step.version)
-                applied.append(step.version)
-                state = await self._needs.replica.state()
-            return await self._settle_good(head, state, tuple(applied))
+            async with self._needs.guard.own() as ours:
+                if not ours:
+                    return TickOutcome(result=TickResult.BUSY)
+                return await self._poll(poll)
         except FeedRefused as exc:
-            return await self._settle_refused(exc, step, tuple(applied))
+            return await self._settle_refused(exc, poll.step, tuple(poll.applied))
         except FeedUnreachable as exc:
-            return await self._settle_unreachable(exc, step, tuple(applied))
+            return await self._settle_unreachable(exc, poll.step, tuple(poll.applied))
         except ApplyConflict:
-            return TickOutcome(result=TickResult.BUSY, applied=tuple(applied))
+            return TickOutcome(result=TickResult.BUSY, applied=tuple(poll.applied))
         except GatewayError as exc:
             _log.error("feed_store_failed", reason=exc.reason)
-            return TickOutcome(result=TickResult.STORE_FAILED, applied=tuple(applied), reason=exc.reason)
+            return TickOutcome(result=TickResult.STORE_FAILED, applied=tuple(poll.applied), reason=exc.reason)
+
+    async def _poll(self, poll: _Poll) -> TickOutcome:
+        """1 what stands, 2 what is newest, 3 the versions between, 4 this host's own proof of the result."""
+        needs, approve = self._needs, poll.approve
+        state = await needs.replica.state()  # 1
+        await self._proving.judge(state, None)
+        head = await needs.source.head()  # 2
+        await self._proving.judge(state, head)
+        if poll.anew:
+            state = await self._reload(poll, head, state)
+        check_head(head, state, self._seen, needs.clock.now_ms())
+        self._seen = head
+        for _ in range(MAX_VERSIONS_A_TICK):  # 3
+            poll.step = step = decide_step(head, state)
+            if step is None:
+                break
+            await self._apply(step, head, state, approved=approve == step.version)
+            poll.applied.append(step.version)
+            state = await needs.replica.state()
+        outcome = await self._settle_good(head, state, tuple(poll.applied))
+        proven = await self._proving.bring_up(head, state)  # 4
+        return outcome if proven else dataclasses.replace(outcome, unproven=True)
+
+    async def _reload(self, poll: _Poll, head: VerifiedHead, state: ReplicaState) -> ReplicaState:
+        needs = self._needs
+        proven = await needs.guard.stand()
+        check_head(head, believed_state(state, proven), self._seen, needs.clock.now_ms())
+        manifest = await reload_replica(needs, head, state, proven, approve=poll.approve)
+        await self._proving.applied(manifest, head)
+        poll.applied.append(manifest.version)
+        _log.warning("feed_reloaded", version=manifest.version)
+        return await needs.replica.state()
 
     async def _apply(self, step: Step, head: VerifiedHead, state: ReplicaState, *, approved: bool) -> None:
         """1 manifest, 2 decide, 3 file, 4 store, 5 say so."""
@@ -158,17 +183,20 @@ class FeedLoop:
         check_manifest(manifest, step, state, head)
         as_of = decide_as_of(manifest, head, state)
         # 3
-        async with needs.source.open_file(manifest) as batches:
+        async with needs.source.open_file(manifest) as batches, needs.guard.draft(manifest, state) as draft:
             # 4
             tally = await needs.replica.apply(
                 manifest,
-                batches,
+                draft.through(batches),
                 base=state,
                 as_of_ms=as_of,
                 now_ms=needs.clock.now_ms(),
-                admission=_Admission(manifest, approved),
+                admission=VersionAdmission(manifest, approved),
             )
-        # 5 The version stands from here on, whether or not the next lines run.
+            # 5 The version stands from here on, whether or not the next lines run. If they do not, the digests are those of the
+            # version before, known as such, and the next poll makes them from the signed file.
+            await draft.keep()
+        await self._proving.applied(manifest, head)
         records = manifest.counts.lines - tally.quarantined
         needs.metrics.version_applied(manifest.kind.value, records)
         _log.info(

@@ -34,6 +34,8 @@ ADMINISTRATION = {
     "gateway/postgres/schema.py",
 }
 """Modules that look at a server or its migrations, before there is a schema."""
+OTHER_DATABASE = {"gateway/replica_guard/digest_file.py"}
+"""Keeps digests in a file of its own, with statements that PostgreSQL never sees."""
 _SILENCED = re.compile(r"noqa\b|type:\s*ignore\b")
 _REASONED = re.compile(
     r"#\s*(?:(?:ruff:\s*)?noqa:\s*[A-Z]+[0-9]+(?:,\s*[A-Z]+[0-9]+)*\s+-\s+\S|type:\s*ignore\[[a-z-]+(?:,\s*[a-z-]+)*\]\s*#\s*\S)"
@@ -209,4 +211,4 @@ def test_no_sql_outside_the_query_files():
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and data.match(node.value)
     }
 
-    assert found <= ADMINISTRATION
+    assert found <= ADMINISTRATION | OTHER_DATABASE

@@ -6,17 +6,24 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
 from gateway.credit.facts import SubjectFacts
 from gateway.credit.feed_version import ReplicaState, VerifiedManifest, VersionKind
 from gateway.credit.identifiers import Uscc
+from gateway.municipal.envelope import parse_platform_keys
+from gateway.municipal.manifest import verify_manifest
 from gateway.postgres.queries import Queries
+from gateway.postgres.replica_pages import PostgresReplicaPages
 from gateway.postgres.replica_store import PostgresReplica
 from gateway.postgres.replica_writer import PostgresReplicaWriter
+from gateway.replica_guard.files import GuardFiles
+from gateway.replica_guard.keeper import KeptGuard
 from gateway.sandbox.lines import Line
 from gateway.sandbox.publisher import Publisher
+from gateway.worker.compare import Comparison, Round, compare_all
 from gateway.worker.feed import FeedLoop, Needs, TickOutcome
 from tests.fakes.municipal import FEED, FakeMunicipal, SteadyClock, client_of, make_firm, serving
 
@@ -29,6 +36,9 @@ class CountedMetrics:
     refused: list[str] = field(default_factory=list)
     unreachable: list[str] = field(default_factory=list)
     stood_at: list[ReplicaState] = field(default_factory=list)
+    differed: list[tuple[str, int]] = field(default_factory=list)
+    compared_at: list[int] = field(default_factory=list)
+    doubted: bool = False
 
     def version_applied(self, kind: str, records: int) -> None:
         self.applied.append((kind, records))
@@ -41,6 +51,15 @@ class CountedMetrics:
 
     def feed_stands_at(self, state: ReplicaState) -> None:
         self.stood_at.append(state)
+
+    def replica_differs(self, kind: str, count: int) -> None:
+        self.differed.append((kind, count))
+
+    def replica_compared(self, now_ms: int) -> None:
+        self.compared_at.append(now_ms)
+
+    def replica_doubted(self, *, doubted: bool) -> None:
+        self.doubted = doubted
 
 
 @dataclass
@@ -55,6 +74,9 @@ class Stage:
     replica: PostgresReplica
     loop: FeedLoop
     metrics: CountedMetrics
+    guard: KeptGuard
+    pages: PostgresReplicaPages
+    files: GuardFiles
 
     def publish(self, kind: VersionKind, lines: list[Line | bytes]) -> VerifiedManifest:
         """Publish the next version, a second later."""
@@ -67,7 +89,12 @@ class Stage:
     def delta(self, *lines: Line | bytes) -> VerifiedManifest:
         return self.publish(VersionKind.DELTA, list(lines))
 
-    async def tick(self, **options: int) -> TickOutcome:
+    def first_digest(self) -> bytes:
+        """The manifest digest of version 1, as anyone can read it."""
+        keys = parse_platform_keys(self.publisher.keys_text)
+        return verify_manifest((self.platform.directory / "manifests" / "1.json").read_bytes(), keys, FEED).digest
+
+    async def tick(self, **options: Any) -> TickOutcome:
         self.clock.advance(1)
         return await self.loop.tick(**options)
 
@@ -77,13 +104,19 @@ class Stage:
     async def version(self) -> int:
         return (await self.writer.state()).version
 
+    async def compare(self) -> Round:
+        """Compare everything, once."""
+        return await compare_all(Comparison(self.guard, self.pages), lambda _rows: None, pause_s=0, patience=3)
+
     async def rows(self, sql: str, *values: object) -> list[dict[str, object]]:
         return [dict(row) for row in await self.pool.fetch(sql, *values)]
 
 
 def new_loop(stage: Stage, source: object) -> FeedLoop:
-    """A loop as a restarted process has it: no memory."""
-    return FeedLoop(Needs(source=source, replica=stage.writer, metrics=stage.metrics, clock=stage.clock))
+    """A loop as a restarted process has it: no memory but the guard's folder."""
+    return FeedLoop(
+        Needs(source=source, replica=stage.writer, guard=stage.guard, metrics=stage.metrics, clock=stage.clock)
+    )
 
 
 @asynccontextmanager
@@ -97,5 +130,8 @@ async def feed_stage(dsn: str, directory: Path) -> AsyncIterator[Stage]:
         writer = PostgresReplicaWriter(pool, queries, feed=FEED)
         replica = PostgresReplica(pool, queries, feed=FEED)
         stack.push_async_callback(replica.close)
-        loop = FeedLoop(Needs(source=source, replica=writer, metrics=metrics, clock=clock))
-        yield Stage(clock, publisher, platform, pool, writer, replica, loop, metrics)
+        files = GuardFiles.of(directory / "guard", FEED)
+        guard = KeptGuard(files)
+        pages = PostgresReplicaPages(pool, Queries.load("replica_pages"), feed=FEED)
+        loop = FeedLoop(Needs(source=source, replica=writer, guard=guard, metrics=metrics, clock=clock))
+        yield Stage(clock, publisher, platform, pool, writer, replica, loop, metrics, guard, pages, files)

@@ -82,6 +82,29 @@ WORDS: Final[dict[str, Sentence]] = {
         "{feed} 版本 {version},数据时点 {as_of},{records} 条记录,{quarantined} 条隔离。",
         "{feed} version {version}, as of {as_of}, {records} records, {quarantined} quarantined.",
     ),
+    "feed_verified": Sentence(
+        "✔ 数据库内容与市平台签发的数据一致:版本 {version},已核对 {rows} 行。",
+        "✔ The replica is what the platform signed: version {version}, {rows} rows compared.",
+    ),
+    "feed_unproven": Sentence(
+        "? 无法核对:本机没有版本 {version} 的摘要(现有:{digests})。同步进程会从已签发文件补齐。",
+        "? Not known: this host keeps no digests of version {version} (it has: {digests}). The feed process makes them from the "
+        "signed files.",
+    ),
+    "feed_differs": Sentence(
+        "✘ 数据库内容与市平台签发的数据不一致({count} 处)。本机已停止据此作答;修复:credit-gateway feed pull --reload",
+        "✘ The replica contradicts what the platform signed ({count} times). This host answers nothing from it until it is mended: "
+        "credit-gateway feed pull --reload",
+    ),
+    "feed_doubt_stands": Sentence(
+        "✘ 此前发现的不一致尚未由 feed pull --reload 消除,本机仍不据此作答。",
+        "✘ A difference found earlier has not been resolved by feed pull --reload; this host still answers nothing.",
+    ),
+    "feed_more": Sentence("另有 {count} 处未列出。", "{count} more are not listed."),
+    "feed_progress": Sentence("已核对 {rows} 行", "{rows} rows compared"),
+    "difference": Sentence("差异", "difference"),
+    "part": Sentence("类别", "part"),
+    "key": Sentence("记录编号", "record"),
     "fsck_clean": Sentence(
         "✔ 日志完好:{leaves} 个条目、{batches} 个批次、{tiles} 个完整切片均由条目重新推导一致。根 {root}",
         "✔ The log is sound: {leaves} leaves, {batches} batches, {tiles} full tiles re-derived. Root {root}",
@@ -329,6 +352,7 @@ HELP: Final[dict[str, Sentence]] = {
     "keys init": Sentence("生成本机密钥文件", "make this host's key files"),
     "feed": Sentence("市平台数据", "the municipal feed"),
     "feed pull": Sentence("立即同步一次", "look for a new version now"),
+    "feed verify": Sentence("逐条核对数据库内容与已签发数据", "compare every row with what was signed"),
     "feed status": Sentence("当前版本与近况", "which version is answered from"),
     "audit": Sentence("审计日志", "the audit log"),
     "audit list": Sentence("最近的条目", "the latest leaves"),

@@ -25,6 +25,10 @@ REASONS: Final[dict[str, Sentence]] = {
         "数据所标时间晚于当前时间,不能据以作答。",
         "The data bear a time that is yet to come; no answer can rest on them.",
     ),
+    "source_doubted": Sentence(
+        "本机所存数据与市平台签发的数据不一致,在核对修复之前不能据以作答。",
+        "The stored data contradict what the municipal platform signed; no answer can rest on them until that is mended.",
+    ),
     "records_unreadable": Sentence(
         "该主体有 {count} 条记录无法读取,本答复不完整,不得视为无记录。",
         "{count} record(s) of this subject could not be read; this answer is incomplete and must not be taken for clear.",

@@ -50,6 +50,10 @@ MEANINGS: Final[dict[str, Sentence]] = {
     "feed_name": Sentence("数据发布的名称,须与平台签名文件中的一致", "name of the feed, as the platform signs it"),
     "feed_keys_file": Sentence("平台发布签名公钥文件", "file of the platform's public signing keys"),
     "feed_poll_s": Sentence("查询新版本的间隔(秒)", "seconds between looks for a new version"),
+    "feed_verify_s": Sentence(
+        "数据库内容与已签发数据逐条核对一轮所用时间(秒)",
+        "seconds for one round of comparing every row of the replica with what was signed",
+    ),
     "max_stale_s": Sentence(
         "数据最大时效(秒);超过则一律答复 unavailable",
         "oldest data that may be answered from, in seconds; past it every answer is unavailable",

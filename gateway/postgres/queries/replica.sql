@@ -126,10 +126,15 @@ SELECT kind, count(*) AS removed FROM gone GROUP BY kind;
 DELETE FROM replica.quarantine WHERE slot = $1 AND record_id = ANY ($2::text[]);
 
 -- name: quarantine_lines
--- Keep what could not be read, under the subject it names, or else the subject that its record id has in slot $8.
+-- Keep what could not be read, under the subject it names, or else the subject that its record id has in slot $8, as a record or as
+-- a line that could not be read there either: a second snapshot with the same bad line must not make its subject clear.
 INSERT INTO replica.quarantine AS q (slot, record_id, subject_key, version, line, reason, line_sha256)
 SELECT $1, t.record_id,
-    coalesce(t.subject_key, (SELECT r.subject_key FROM replica.record AS r WHERE r.slot = $8 AND r.record_id = t.record_id)),
+    coalesce(
+        t.subject_key,
+        (SELECT r.subject_key FROM replica.record AS r WHERE r.slot = $8 AND r.record_id = t.record_id),
+        (SELECT u.subject_key FROM replica.quarantine AS u WHERE u.slot = $8 AND u.record_id = t.record_id)
+    ),
     $2, t.line, t.reason, t.line_sha256
 FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::bytea[])
     AS t (record_id, subject_key, line, reason, line_sha256)

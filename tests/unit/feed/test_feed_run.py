@@ -6,9 +6,11 @@ import contextlib
 import pytest
 
 from gateway.credit.feed_version import FeedUnreachable
+from gateway.replica_guard.files import GuardFiles
+from gateway.replica_guard.keeper import KeptGuard
 from gateway.worker.feed import FeedLoop, Needs, TickResult
 from tests.fakes.feed_stage import CountedMetrics
-from tests.fakes.municipal import SteadyClock, make_state
+from tests.fakes.municipal import FEED, SteadyClock, make_state
 
 
 class Replica:
@@ -38,14 +40,16 @@ class Source:
         raise self.failures.pop(0)
 
 
-def make_loop(source):
+def make_loop(source, folder):
     metrics = CountedMetrics()
-    return FeedLoop(Needs(source=source, replica=Replica(), metrics=metrics, clock=SteadyClock())), metrics
+    guard = KeptGuard(GuardFiles.of(folder, FEED))
+    needs = Needs(source=source, replica=Replica(), guard=guard, metrics=metrics, clock=SteadyClock())
+    return FeedLoop(needs), metrics
 
 
-async def test_a_defect_in_one_poll_does_not_end_the_next():
+async def test_a_defect_in_one_poll_does_not_end_the_next(tmp_path):
     source = Source(RuntimeError("defect"), FeedUnreachable("status_503"), RuntimeError("defect"))
-    loop, metrics = make_loop(source)
+    loop, metrics = make_loop(source, tmp_path)
     running = asyncio.create_task(loop.run(poll_s=0.0, jitter=lambda: 0.5))
 
     await source.done.wait()
@@ -57,9 +61,9 @@ async def test_a_defect_in_one_poll_does_not_end_the_next():
     assert metrics.unreachable == ["status_503"]
 
 
-async def test_cancelling_in_the_middle_of_a_poll_ends_the_loop():
+async def test_cancelling_in_the_middle_of_a_poll_ends_the_loop(tmp_path):
     source = Source()
-    loop, _ = make_loop(source)
+    loop, _ = make_loop(source, tmp_path)
     running = asyncio.create_task(loop.run(poll_s=0.0, jitter=lambda: 0.5))
     await source.done.wait()
 
@@ -69,8 +73,8 @@ async def test_cancelling_in_the_middle_of_a_poll_ends_the_loop():
         await running
 
 
-async def test_an_outcome_says_whether_to_wait_longer():
-    loop, _ = make_loop(Source(FeedUnreachable("cut_off")))
+async def test_an_outcome_says_whether_to_wait_longer(tmp_path):
+    loop, _ = make_loop(Source(FeedUnreachable("cut_off")), tmp_path)
 
     outcome = await loop.tick()
 
