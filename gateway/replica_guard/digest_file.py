@@ -25,7 +25,10 @@ FORM: Final = 1
 """Of the file, and of what a digest is taken over. A file of another form counts as none."""
 BUSY_S: Final = 5.0
 """How long a writer waits for a reader of another process, which holds the file for one page."""
-_CACHE_KIB: Final = 64 * 1024
+_CACHE: Final = "PRAGMA cache_size = -65536;"
+"""64 MiB, of which a page of rows touches little: the bound of its memory."""
+_BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+"""Not a file of ours any more; ``SQLITE_ERROR`` is how a missing table shows. Busy, full and unreadable are not among them."""
 _TABLES: Final = """
 CREATE TABLE entry (
     part INTEGER NOT NULL, key TEXT NOT NULL, subject TEXT, digest BLOB NOT NULL, any_subject INTEGER,
@@ -40,8 +43,9 @@ _REMOVE: Final = "DELETE FROM entry WHERE part = ? AND key = ?"
 class DigestFile:
     """An open file. One thread at a time."""
 
-    def __init__(self, connection: sqlite3.Connection, entries: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, entries: int) -> None:
         self._connection: Final = connection
+        self.path: Final = path
         self._entries = entries  # kept along: to count 20 million rows at each delta would read them all
 
     @classmethod
@@ -49,9 +53,9 @@ class DigestFile:
         """Begin a new file, unprotected while it is filled: nobody knows it before ``finish`` has made it durable."""
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         connection = _connect(path)
-        connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _TABLES)
+        connection.executescript(_CACHE + "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _TABLES)
         connection.execute("BEGIN")
-        return cls(connection, 0)
+        return cls(connection, path, 0)
 
     @classmethod
     def open(cls, path: Path) -> DigestFile | None:
@@ -60,17 +64,17 @@ class DigestFile:
             return None
         connection = _connect(path)
         try:
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.executescript(_CACHE + "PRAGMA synchronous = FULL;")
             found = connection.execute("SELECT form, entries FROM stand").fetchall()
         except sqlite3.DatabaseError as exc:
             connection.close()
-            if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            if not is_broken(exc):
                 raise
-            return None  # not a file of ours any more: as if it were not there, so it is made anew
+            return None  # as if it were not there, so it is made anew
         if len(found) != 1 or found[0][0] != FORM:
             connection.close()
             return None
-        return cls(connection, found[0][1])
+        return cls(connection, path, found[0][1])
 
     def begin(self) -> None:
         """Begin the one transaction of a delta."""
@@ -143,6 +147,11 @@ class DigestFile:
             self._connection.execute("ROLLBACK")
 
 
+def is_broken(failure: sqlite3.DatabaseError) -> bool:
+    """Tell whether a failure means that the file is no file of digests any more."""
+    return getattr(failure, "sqlite_errorcode", 0) & 0xFF in _BROKEN  # the low byte of an extended code
+
+
 def flush(path: Path) -> None:
     """Make a finished new file durable; it was written without."""
     handle = os.open(path, os.O_RDONLY)
@@ -154,9 +163,7 @@ def flush(path: Path) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     # Used by one thread after another, never by two at once: the keeper holds that.
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    return connection
+    return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
 
 
 def _row(row: tuple[int, str, str | None, bytes, int | None]) -> RowDigest:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -19,8 +20,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from gateway.base.errors import ErrorKind, GatewayError
+from gateway.base.log import get_logger
 from gateway.credit.feed_version import ProvenStand, ReplicaState, VerifiedManifest
 from gateway.credit.replica_row import DigestsOf, Finding, Part, RowDigest
+from gateway.replica_guard.digest_file import DigestFile, is_broken
 from gateway.replica_guard.drafting import FAILURES, Draft, open_current, sweep
 from gateway.replica_guard.files import Doubt, GuardFiles, NotedDifference, Stand, stand_as_of
 
@@ -28,6 +31,7 @@ MAX_NOTED: Final = 20
 """Differences that the marker names; ``feed verify`` names the others."""
 _LOCK: Final = "lock"
 
+_log: Final = get_logger()
 T = TypeVar("T")
 
 
@@ -62,47 +66,15 @@ class KeptGuard:
 
     async def digests(self) -> DigestsOf | None:
         """Return what the digests are of, ``None`` if there are none."""
+        return await _in_thread(self._read, DigestFile.stand)
 
-        def read() -> DigestsOf | None:
-            file = open_current(self._files)
-            if file is None:
-                return None
-            try:
-                return file.stand()
-            finally:
-                file.close()
-
-        return await _in_thread(read)
-
-    async def page(self, after: tuple[int, str], limit: int) -> tuple[DigestsOf, list[RowDigest]] | None:
+    async def page(self, after: tuple[int, str], limit: int) -> tuple[DigestsOf, Sequence[RowDigest]] | None:
         """Return the next digests and what they are of; ``None`` if there are none."""
-
-        def read() -> tuple[DigestsOf, list[RowDigest]] | None:
-            file = open_current(self._files)
-            if file is None:
-                return None
-            try:
-                with file.one_moment():
-                    return file.stand(), list(file.page(after, limit))
-            finally:
-                file.close()
-
-        return await _in_thread(read)
+        return await _in_thread(self._read, lambda file: (file.stand(), file.page(after, limit)))
 
     async def find(self, part: Part, keys: Sequence[str]) -> tuple[DigestsOf, dict[str, RowDigest]] | None:
         """Return the digests of some keys and what they are of; ``None`` if there are none."""
-
-        def read() -> tuple[DigestsOf, dict[str, RowDigest]] | None:
-            file = open_current(self._files)
-            if file is None:
-                return None
-            try:
-                with file.one_moment():
-                    return file.stand(), file.find(part, keys)
-            finally:
-                file.close()
-
-        return await _in_thread(read)
+        return await _in_thread(self._read, lambda file: (file.stand(), file.find(part, keys)))
 
     @asynccontextmanager
     async def draft(self, manifest: VerifiedManifest, base: ReplicaState | None) -> AsyncIterator[Draft]:
@@ -139,6 +111,23 @@ class KeptGuard:
     async def doubted(self) -> bool:
         """Tell whether a marker stands."""
         return await _in_thread(self._files.doubt) is not None
+
+    def _read(self, work: Callable[[DigestFile], T]) -> T | None:
+        """Read the current digests at one moment. A file that turns out to be broken is given up, so that it is made anew."""
+        file = open_current(self._files)
+        if file is None:
+            return None
+        try:
+            with file.one_moment():
+                return work(file)
+        except sqlite3.DatabaseError as exc:
+            if not is_broken(exc):
+                raise
+            _log.error("feed_digests_failed", error=type(exc).__name__)
+            file.path.unlink(missing_ok=True)
+            return None
+        finally:
+            file.close()
 
     def _lock(self) -> int | None:
         self._files.make_folder()
