@@ -10,6 +10,7 @@ and brought up again from the signed files (``gateway.worker.proving``). Digests
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -29,6 +30,9 @@ from gateway.replica_guard.files import Doubt, GuardFiles, NotedDifference, Stan
 
 MAX_NOTED: Final = 20
 """Differences that the marker names; ``feed verify`` names the others."""
+PATIENCE_S: Final = 5.0
+"""How long an operator's command, or the feed process, waits for the other's poll; one that applies a version takes longer."""
+LOOK_AGAIN_S: Final = 0.05
 _LOCK: Final = "lock"
 
 _log: Final = get_logger()
@@ -38,13 +42,16 @@ T = TypeVar("T")
 class KeptGuard:
     """``gateway.worker.ports.FeedGuard``. Calls must not overlap within a process; ``own`` keeps other processes out."""
 
-    def __init__(self, files: GuardFiles) -> None:
+    def __init__(self, files: GuardFiles, *, patience_s: float = PATIENCE_S) -> None:
         self._files: Final = files
+        self._patience_s: Final = patience_s
 
     @asynccontextmanager
     async def own(self) -> AsyncIterator[bool]:
-        """Be the one writer of this host, or be told ``False`` at once if another process is."""
+        """Be the one writer of this host, or be told ``False`` if another process is and stays so."""
         handle = await _in_thread(self._lock)
+        if handle is None:
+            handle = await self._wait()
         try:
             yield handle is not None
         finally:
@@ -111,6 +118,16 @@ class KeptGuard:
     async def doubted(self) -> bool:
         """Tell whether a marker stands."""
         return await _in_thread(self._files.doubt) is not None
+
+    async def _wait(self) -> int | None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_s):
+                while True:
+                    await asyncio.sleep(LOOK_AGAIN_S)  # flock(2) can wait, but not be told to stop waiting
+                    handle = self._lock()  # two system calls, and no thread that could be granted it after we gave up
+                    if handle is not None:
+                        return handle
+        return None
 
     def _read(self, work: Callable[[DigestFile], T]) -> T | None:
         """Read the current digests at one moment. A file that turns out to be broken is given up, so that it is made anew."""

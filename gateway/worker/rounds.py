@@ -62,14 +62,15 @@ class Rounds:
         found = comparison.round
         await comparison.head()
         pause_s = await self._pause()
-        more, unsettled = True, 0
-        while more and not found.counts and unsettled <= MAX_UNSETTLED:
+        more, unsettled = not found.counts, 0
+        while more:
             try:
                 more = await comparison.page()
                 unsettled = 0
             except Unsettled:
                 unsettled += 1
-            if more:
+            more = more and not found.counts and unsettled <= MAX_UNSETTLED
+            if more:  # never between what was found and saying so
                 await asyncio.sleep(pause_s)
         now = needs.clock.now_ms()
         match found.result:

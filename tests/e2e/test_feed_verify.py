@@ -1,5 +1,6 @@
 """The owner of the database against the replica: what it deletes, changes, adds or moves is found, named, and mended from signed files."""
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -63,9 +64,9 @@ async def owner(database):
     await connection.close()
 
 
-def rounds_of(stage):
+def rounds_of(stage, round_s=0):
     needs = RoundNeeds(guard=stage.guard, pages=stage.pages, metrics=stage.metrics, clock=stage.clock)
-    return Rounds(needs, round_s=0)
+    return Rounds(needs, round_s=round_s)
 
 
 async def test_what_was_applied_is_what_was_signed(town):
@@ -239,6 +240,17 @@ async def test_the_rounds_of_the_feed_process_stop_the_answers_once_and_say_so_o
     assert (town.metrics.differed, town.metrics.doubted) == ([("missing", 1)], True)
     (noted,) = town.files.doubt().differences
     assert (noted.kind, noted.part, noted.key, noted.subject) == ("missing", "record", ENTRY, LISTED)
+
+
+async def test_however_slow_the_rounds_are_what_is_found_is_said_at_once(town, owner):
+    """A round may take a week; the pause comes after what a page has shown."""
+    await owner.execute("DELETE FROM replica.record WHERE record_id = $1", ENTRY)
+
+    async with asyncio.timeout(60):
+        found = await rounds_of(town, round_s=7 * 86_400).go_round()
+
+    assert found.result is RoundResult.DIFFERS
+    assert read_bounds(town.files)[1] == DOUBTED
 
 
 async def test_a_worker_within_its_bounds_believes_neither_an_old_version_nor_a_late_hour(town, owner):

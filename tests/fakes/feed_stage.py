@@ -131,7 +131,7 @@ async def feed_stage(dsn: str, directory: Path) -> AsyncIterator[Stage]:
         replica = PostgresReplica(pool, queries, feed=FEED)
         stack.push_async_callback(replica.close)
         files = GuardFiles.of(directory / "guard", FEED)
-        guard = KeptGuard(files)
+        guard = KeptGuard(files, patience_s=0.0)
         pages = PostgresReplicaPages(pool, Queries.load("replica_pages"), feed=FEED)
         loop = FeedLoop(Needs(source=source, replica=writer, guard=guard, metrics=metrics, clock=clock))
         yield Stage(clock, publisher, platform, pool, writer, replica, loop, metrics, guard, pages, files)
