@@ -1,7 +1,7 @@
 """What one row of the replica must be, as a digest; and how a row, or the head, may differ from that.
 
 For: whoever compares what PostgreSQL holds with what the platform signed (``gateway.worker.compare``), on both sides of the comparison.
-Not for: storing either (``gateway.postgres``, ``gateway.replica_guard``).
+Not for: storing either (``gateway.postgres``, ``gateway.guard.replica``).
 Source: SHA-256 (FIPS 180-4), cut to 16 bytes: to pass off another row under a given digest is a second pre-image, about 2^104 tries
 even with all of 20 million rows to choose from. The digest needs no key: whoever owns the database gains nothing by computing it.
 """

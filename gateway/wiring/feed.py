@@ -18,6 +18,8 @@ from typing import Final
 from gateway.base.clock import SystemClock
 from gateway.base.log import get_logger
 from gateway.base.settings import SettingFault, Settings, SettingsError
+from gateway.guard.replica.files import GuardFiles
+from gateway.guard.replica.keeper import KeptGuard
 from gateway.municipal.client import FeedLimits, MunicipalFeed, open_feed_session
 from gateway.municipal.envelope import PlatformKeys, parse_platform_keys
 from gateway.postgres.housekeeping import forget_what_is_over, make_partitions
@@ -25,8 +27,6 @@ from gateway.postgres.pool import LOADER_SETTINGS, SERVER_AWAY, Pool, PoolSize, 
 from gateway.postgres.queries import Queries
 from gateway.postgres.replica_pages import PostgresReplicaPages
 from gateway.postgres.replica_writer import PostgresReplicaWriter
-from gateway.replica_guard.files import GuardFiles
-from gateway.replica_guard.keeper import KeptGuard
 from gateway.wiring.feed_watch import read_bounds
 from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.worker import READINESS_S, Lifeline

@@ -11,8 +11,8 @@ from typing import Final
 from gateway.base.clock import Millis
 from gateway.base.settings import Settings
 from gateway.credit.facts import SourceBounds
+from gateway.guard.replica.files import GuardFiles, GuardUnreadable
 from gateway.postgres.replica_store import PostgresReplica
-from gateway.replica_guard.files import GuardFiles, GuardUnreadable
 
 DOUBTED: Final = "feed_doubted"
 """A marker of doubt stands: ``feed verify`` names the rows, ``feed pull --reload`` mends."""

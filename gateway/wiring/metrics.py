@@ -110,7 +110,7 @@ class Metrics:
             "When every row of the replica was last compared with what was signed, and right",
             multiprocess_mode="mostrecent",
         )
-        self._doubted: Final = gauge(
+        self._replica_doubted: Final = gauge(
             "gateway_feed_replica_doubted",
             "1 while this host answers nothing from its replica",
             multiprocess_mode="mostrecent",
@@ -221,7 +221,7 @@ class Metrics:
 
     def replica_doubted(self, *, doubted: bool) -> None:
         """Answers from the replica are stopped on this host, or go on."""
-        self._doubted.set(int(doubted))
+        self._replica_doubted.set(int(doubted))
 
     def feed_unreachable(self, reason: str) -> None:
         """The municipal platform could not be reached."""

@@ -34,7 +34,7 @@ ADMINISTRATION = {
     "gateway/postgres/schema.py",
 }
 """Modules that look at a server or its migrations, before there is a schema."""
-OTHER_DATABASE = {"gateway/replica_guard/digest_file.py"}
+OTHER_DATABASE = {"gateway/guard/replica/digest_file.py"}
 """Keeps digests in a file of its own, with statements that PostgreSQL never sees."""
 _SILENCED = re.compile(r"noqa\b|type:\s*ignore\b")
 _REASONED = re.compile(

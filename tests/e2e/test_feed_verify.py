@@ -7,9 +7,9 @@ import pytest
 
 from gateway.credit.identifiers import name_key
 from gateway.credit.replica_row import DifferenceKind, Part
+from gateway.guard.replica.files import GuardUnreadable
 from gateway.municipal.envelope import parse_platform_keys
 from gateway.municipal.manifest import render_head, verify_head
-from gateway.replica_guard.files import GuardUnreadable
 from gateway.sandbox.lines import deletion
 from gateway.wiring.feed_watch import DOUBTED, UNREADABLE, read_bounds
 from gateway.worker.compare import PAGE_ROWS, RoundResult

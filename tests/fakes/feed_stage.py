@@ -13,14 +13,14 @@ import asyncpg
 from gateway.credit.facts import SubjectFacts
 from gateway.credit.feed_version import ReplicaState, VerifiedManifest, VersionKind
 from gateway.credit.identifiers import Uscc
+from gateway.guard.replica.files import GuardFiles
+from gateway.guard.replica.keeper import KeptGuard
 from gateway.municipal.envelope import parse_platform_keys
 from gateway.municipal.manifest import verify_manifest
 from gateway.postgres.queries import Queries
 from gateway.postgres.replica_pages import PostgresReplicaPages
 from gateway.postgres.replica_store import PostgresReplica
 from gateway.postgres.replica_writer import PostgresReplicaWriter
-from gateway.replica_guard.files import GuardFiles
-from gateway.replica_guard.keeper import KeptGuard
 from gateway.sandbox.lines import Line
 from gateway.sandbox.publisher import Publisher
 from gateway.worker.compare import Comparison, Round, compare_all

@@ -10,10 +10,10 @@ import sqlite3
 import pytest
 
 from gateway.base.errors import ErrorKind, GatewayError
-from gateway.replica_guard.digest_file import DigestFile
-from gateway.replica_guard.drafting import Draft
-from gateway.replica_guard.files import GuardFiles
-from gateway.replica_guard.keeper import KeptGuard
+from gateway.guard.replica.digest_file import DigestFile
+from gateway.guard.replica.drafting import Draft
+from gateway.guard.replica.files import GuardFiles
+from gateway.guard.replica.keeper import KeptGuard
 from gateway.sandbox.lines import deletion
 from gateway.wiring.feed_watch import DOUBTED, read_bounds
 from gateway.worker.compare import RoundResult

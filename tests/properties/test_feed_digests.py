@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.replica_guard.files import GuardFiles
-from gateway.replica_guard.keeper import KeptGuard
+from gateway.guard.replica.files import GuardFiles
+from gateway.guard.replica.keeper import KeptGuard
 from gateway.sandbox.lines import deletion
 from gateway.worker.compare import Comparison, RoundResult, compare_all
 from gateway.worker.feed import FeedLoop, Needs

@@ -6,8 +6,8 @@ import contextlib
 import pytest
 
 from gateway.credit.feed_version import FeedUnreachable
-from gateway.replica_guard.files import GuardFiles
-from gateway.replica_guard.keeper import KeptGuard
+from gateway.guard.replica.files import GuardFiles
+from gateway.guard.replica.keeper import KeptGuard
 from gateway.worker.feed import FeedLoop, Needs, TickResult
 from tests.fakes.feed_stage import CountedMetrics
 from tests.fakes.municipal import FEED, SteadyClock, make_state

@@ -24,9 +24,9 @@ from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.log import get_logger
 from gateway.credit.feed_version import ProvenStand, ReplicaState, VerifiedManifest
 from gateway.credit.replica_row import DigestsOf, Finding, Part, RowDigest
-from gateway.replica_guard.digest_file import DigestFile, is_broken
-from gateway.replica_guard.drafting import FAILURES, Draft, open_current, sweep
-from gateway.replica_guard.files import Doubt, GuardFiles, NotedDifference, Stand, stand_as_of
+from gateway.guard.replica.digest_file import DigestFile, is_broken
+from gateway.guard.replica.drafting import FAILURES, Draft, open_current, sweep
+from gateway.guard.replica.files import Doubt, GuardFiles, NotedDifference, Stand, stand_as_of
 
 MAX_NOTED: Final = 20
 """Differences that the marker names; ``feed verify`` names the others."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.credit.feed import FeedLine
-    from gateway.replica_guard.digest_file import DigestFile
+    from gateway.guard.replica.digest_file import DigestFile
 
 _REGISTRATION: Final = "registration"
 

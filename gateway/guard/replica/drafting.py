@@ -16,9 +16,9 @@ import msgspec
 
 from gateway.base.log import get_logger
 from gateway.credit.feed_version import LineBatch, ReplicaState, VerifiedManifest, VersionKind
-from gateway.replica_guard.digest_file import DigestFile, flush
-from gateway.replica_guard.draft import DraftDigests
-from gateway.replica_guard.files import GuardFiles, GuardUnreadable, Stand, flush_folder
+from gateway.guard.replica.digest_file import DigestFile, flush
+from gateway.guard.replica.draft import DraftDigests
+from gateway.guard.replica.files import GuardFiles, GuardUnreadable, Stand, flush_folder
 
 FAILURES: Final = (OSError, sqlite3.Error, GuardUnreadable)
 """What the guard's folder and its files may raise."""
