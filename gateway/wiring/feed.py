@@ -15,13 +15,13 @@ from typing import Final
 
 from gateway.base.clock import SystemClock
 from gateway.base.log import get_logger
-from gateway.base.settings import SettingFault, Settings, SettingsError
+from gateway.base.settings import Settings
 from gateway.municipal.client import FeedLimits, MunicipalFeed, open_feed_session
-from gateway.municipal.envelope import PlatformKeys, parse_platform_keys
 from gateway.postgres.housekeeping import forget_what_is_over, make_partitions
 from gateway.postgres.pool import LOADER_SETTINGS, SERVER_AWAY, Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
 from gateway.postgres.replica_writer import PostgresReplicaWriter
+from gateway.wiring.host import read_platform_keys
 from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.worker import Lifeline
 from gateway.worker.feed import FeedLoop, Needs
@@ -64,17 +64,6 @@ async def run_feed(settings: Settings, line: Lifeline) -> None:
             await line.stopping.wait()
             pulling.cancel()
             keeping.cancel()
-
-
-def read_platform_keys(settings: Settings) -> PlatformKeys:
-    """Read the registered public keys of the municipal platform; ``SettingsError`` if there are none to be read."""
-    try:
-        return parse_platform_keys(settings.feed_keys_file.read_text(encoding="ascii"))
-    except (OSError, ValueError) as exc:
-        fault = SettingFault(
-            name="GATEWAY_FEED_KEYS_FILE", code="not_readable", params={"file": str(settings.feed_keys_file)}
-        )
-        raise SettingsError((fault,)) from exc
 
 
 async def _keep_house(pool: Pool) -> None:
