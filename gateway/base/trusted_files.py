@@ -8,7 +8,9 @@ that follow no link by themselves (``openat(2)``, ``O_NOFOLLOW``), and a file is
 between the look and the reading nothing can be exchanged.
 
 A folder that anybody may write is refused even with the sticky bit (``/tmp``, mode 1777). There a stranger cannot exchange our
-file, but what is deleted, cleaned away or not there yet after a restart, he may make in its place.
+file, but what is deleted, cleaned away or not there yet after a restart, he may make in its place. One such folder passes: root's, as
+the root of a file system of its own that is mounted read-only here. So Kubernetes mounts a secret, and nobody here can make anything
+in it; should somebody beyond the mount, it is his, and refused as such.
 
 The group's bits of a file with an access list are the list's mask (acl(5)): a right to write that a list gives to anybody shows.
 """
@@ -101,8 +103,11 @@ def judge_path(path: Path, account: Account) -> tuple[PathFault, ...]:
     """Return every place on the way to a file or folder, itself included, that somebody else rules; ``OSError`` if it is not there."""
     with contextlib.ExitStack() as stack:
         way = _walk(path, account, stack)
-        seen = os.stat(way.name, dir_fd=way.folder, follow_symlinks=False)
-        return (*way.faults, *_judge(seen, way.place, account))
+        handle = os.open(way.name, _LOOK, dir_fd=way.folder)
+        stack.callback(os.close, handle)
+        seen = os.fstat(handle)
+        mounted = seen.st_dev != os.fstat(way.folder).st_dev and _read_only(handle)
+        return (*way.faults, *_judge(seen, way.place, account, mounted_read_only=mounted))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +129,9 @@ def _walk(path: Path, account: Account, stack: contextlib.ExitStack) -> _Way:
     names = deque(path.absolute().parts[1:] or (".",))
     here = _open_root(stack)
     place = PurePosixPath("/")
-    faults += _judge(os.fstat(here), place, account)  # 1
+    seen = os.fstat(here)
+    faults += _judge(seen, place, account)  # 1
+    device = seen.st_dev
     links = 0
     while True:
         name = names.popleft()
@@ -140,10 +147,12 @@ def _walk(path: Path, account: Account, stack: contextlib.ExitStack) -> _Way:
             target = PurePosixPath(os.readlink("", dir_fd=child))
             if target.is_absolute():
                 here, place = _open_root(stack), PurePosixPath("/")
+                device = os.fstat(here).st_dev
             names.extendleft(reversed([part for part in target.parts if not part.startswith("/")] or ["."]))
         elif names:
-            faults += _judge(seen, step, account)
-            here, place = child, step
+            mounted = seen.st_dev != device and _read_only(child)
+            faults += _judge(seen, step, account, mounted_read_only=mounted)
+            here, place, device = child, step, seen.st_dev
         else:
             return _Way(folder=here, name=name, place=step, faults=tuple(dict.fromkeys(faults)))
 
@@ -154,14 +163,22 @@ def _open_root(stack: contextlib.ExitStack) -> int:
     return root
 
 
-def _judge(seen: os.stat_result, place: PurePosixPath, account: Account) -> tuple[PathFault, ...]:
+def _read_only(folder: int) -> bool:
+    return bool(os.fstatvfs(folder).f_flag & os.ST_RDONLY)
+
+
+def _judge(
+    seen: os.stat_result, place: PurePosixPath, account: Account, *, mounted_read_only: bool = False
+) -> tuple[PathFault, ...]:
     """Return what is wrong with one place. A link's bits mean nothing (symlink(7)), but who owns it has put it there."""
     found = []
     mode = stat.S_IMODE(seen.st_mode)
+    sticky = stat.S_ISDIR(seen.st_mode) and bool(mode & stat.S_ISVTX)
     if seen.st_uid not in {ROOT_UID, account.uid}:
         found.append("path_owner")
     if mode & _OTHERS_WRITE and not stat.S_ISLNK(seen.st_mode):
-        found.append("path_sticky" if stat.S_ISDIR(seen.st_mode) and mode & stat.S_ISVTX else "path_writable")
+        closed = sticky and mounted_read_only and seen.st_uid == ROOT_UID
+        found += [] if closed else ["path_sticky" if sticky else "path_writable"]
     return tuple(PathFault(code=code, place=str(place), mode=mode, owner=seen.st_uid) for code in found)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,37 @@ def test_the_system_folder_for_everybody_is_no_place_for_a_key():
     assert sticky.stat().st_mode & 0o1002 == 0o1002, "this machine's /tmp is not as others' are"
 
     assert ("path_sticky", "/tmp") in found(sticky)
+
+
+MOUNTED = """
+import sys
+from pathlib import Path
+from gateway.base.trusted_files import Account, judge_path, read_trusted
+us = Account.current({})
+file = Path(sys.argv[1]) / "one.key"
+said = [*read_trusted(file, us).faults, *judge_path(file.parent, us)]
+print([(fault.code, fault.place) for fault in said if fault.place.startswith(sys.argv[1])])
+"""
+KUBERNETES = """
+mount -t tmpfs -o mode=1777 secret "$1" && mkdir -m 755 "$1/..1" && printf trusted > "$1/..1/one.key" && chmod 440 "$1/..1/one.key" \\
+  && ln -s ..1 "$1/..data" && ln -s ..data/one.key "$1/one.key" || exit 77
+"$2" -c "$3" "$1"
+mount -o remount,bind,ro "$1" || exit 77
+"$2" -c "$3" "$1"
+"""
+
+
+def test_a_secret_of_kubernetes_passes_because_its_mount_is_read_only(host_folder: Path):
+    """A file system in memory, root's, open to all but sticky; mounted read-only; names are links into a folder of one version."""
+    place = str(host_folder)
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", KUBERNETES, "sh", place, sys.executable, MOUNTED]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, cwd=Path(__file__).parents[3]
+    )
+    if done.returncode in {1, 77} and not done.stdout:
+        pytest.skip("this machine lets nobody mount anything")
+
+    assert done.stdout.splitlines() == [str([("path_sticky", place)] * 2), "[]"], done.stderr
 
 
 @pytest.mark.parametrize("depth", [0, 1])

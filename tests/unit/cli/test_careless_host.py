@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.base.dsn import parse_dsn
 from gateway.base.host_keys import create_host_keys
 
 PATIENCE_S = 60.0
+DEPLOY = Path(__file__).parents[3] / "deploy"
 KEY_LINE = "first Am5xjbvNAWSEq6Gv+xQSNWrPlQUIISf3nXnhvKTYkvI=\n"
 
 
@@ -125,3 +128,15 @@ def test_faults_of_settings_keys_and_platform_keys_stand_in_one_list(host_folder
     assert done.returncode == 78
     names = [line.split()[0] for line in done.stderr.splitlines()[1:]]
     assert names == ["GATEWAY_WORKERS", "GATEWAY_KEYS_DIR", "GATEWAY_FEED_KEYS_FILE"]
+
+
+def test_what_is_ready_made_is_fit_for_production():
+    secrets, compose, image = (
+        (DEPLOY / name).read_text(encoding="utf-8") for name in ("compose-secrets.sh", "compose.yaml", "Containerfile")
+    )
+    uris = re.findall(r'"(postgresql://[^ ]+)"', re.sub(r"\$\(cat [^)]+\)|\$\{role\}", "x", secrets))
+
+    assert len(uris) == 2
+    assert [parse_dsn(uri, {}).beyond for uri in uris] == [(), ()]
+    assert "GATEWAY_BIND=0.0.0.0:8080 GATEWAY_ADMIN_BIND=127.0.0.1:9090" in image
+    assert 'GATEWAY_BEHIND_PROXY: "true"' in compose
