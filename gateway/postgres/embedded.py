@@ -38,7 +38,7 @@ from gateway.postgres.binaries import (
     unprivileged_user,
 )
 from gateway.postgres.pool import Target, connect
-from gateway.postgres.processes import SOCKET_PREFIX, children, end_orphan, until_gone
+from gateway.postgres.processes import SOCKET_PREFIX, children, end_orphan, until_gone, with_parent
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -64,6 +64,8 @@ class StopMode(IntEnum):
 class EmbeddedPostgres:
     """One server in one directory. Use as ``async with``; it leaves nothing running, whatever happens in the body.
 
+    Start it from the main thread: the server ends when the thread that started it does, should even ``close`` never be called.
+
     Args:
         home: where the cluster lives; made if absent, with mode 0700, readable to no one else.
         settings: server settings to add, name to value.
@@ -79,9 +81,15 @@ class EmbeddedPostgres:
         self._sockets: Path | None = None
         self._data_fd = -1
         self._password = ""
+        self._preparing: asyncio.Task[None] | None = None
+        self._initdb_process: subprocess.Popen[bytes] | None = None
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -118,10 +126,14 @@ class EmbeddedPostgres:
         return f"postgresql://{quote(user)}:{self._password}@/{quote(database)}?{query}"
 
     async def start(self) -> None:
-        """Make the cluster on first use, end an orphan of an earlier run, start and wait until it answers."""
+        """Make the cluster on first use, end an orphan of an earlier run, start and wait until it answers.
+
+        If this is cancelled or fails, ``close`` ends whatever has begun.
+        """
         if self._process is not None:
             return
-        await asyncio.to_thread(self._prepare)
+        self._preparing = asyncio.create_task(asyncio.to_thread(self._prepare), name="embedded PostgreSQL")
+        await asyncio.shield(self._preparing)  # a thread cannot be cancelled: ``close`` waits for its end
         self._process = self._spawn_postmaster()
         try:
             await self._until_it_answers()
@@ -157,12 +169,24 @@ class EmbeddedPostgres:
     async def close(self) -> None:
         """Stop the server and remove its socket directory and any copy of the programs; the cluster stays."""
         try:
+            await self._abandon_preparation()
             await self.stop(StopMode.FAST)
         finally:
             self._stack.close()
             self._sockets = None
             self._programs = None
             self._data_fd = -1
+
+    async def _abandon_preparation(self) -> None:
+        """Wait for the thread of a start that was cancelled; what it waits for itself is ended."""
+        preparing = self._preparing
+        if preparing is None or preparing.done():
+            return
+        if self._initdb_process is not None:
+            self._initdb_process.terminate()
+        await asyncio.wait([preparing])
+        if not preparing.cancelled():
+            preparing.exception()  # of a start that nobody wants any more
 
     async def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database, as a copy of ``template`` if given (to which nobody may be connected)."""
@@ -241,9 +265,8 @@ class EmbeddedPostgres:
         command = [*initdb_command(programs), "-D", self._data_path(), "-U", SUPERUSER, f"--pwfile={word}"]
         try:
             with (self._home / "server.log").open("ab") as log:
-                subprocess.CompletedProcess(
-                    "initdb", self._spawn(command, log).wait(_START_DEADLINE_S)
-                ).check_returncode()
+                self._initdb_process = self._spawn(command, log)
+                subprocess.CompletedProcess("initdb", self._initdb_process.wait(_START_DEADLINE_S)).check_returncode()
             with (data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
                 configuration.write(CONFIGURATION)
         except subprocess.SubprocessError as exc:
@@ -265,9 +288,11 @@ class EmbeddedPostgres:
         identity: dict[str, Any] = {}
         if self._user is not None:
             identity = {"user": self._user.uid, "group": self._user.gid, "extra_groups": []}
+        # And it does not outlive the demo, even one that is killed: SIGINT, which is to stop fast and cleanly.
         return subprocess.Popen(  # noqa: S603 - programs found by us, arguments made by us
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_ENV, cwd="/", umask=0o077,
             pass_fds=(self._data_fd,), start_new_session=True, **identity,
+            preexec_fn=with_parent(signal.SIGINT),  # noqa: PLW1509 - two system calls, nothing that a thread could hold
         )  # fmt: skip
 
     async def _until_it_answers(self) -> None:
