@@ -175,8 +175,7 @@ def load_settings(
 ) -> Settings:
     """Read the settings from variables over a file; raise ``SettingsError`` with every fault there is.
 
-    ``config_file`` defaults to what ``GATEWAY_CONFIG`` names, ``account`` to that of this process. A name that is no setting
-    is a fault too, in either place: a misspelt limit must not silently be the default.
+    ``config_file`` defaults to what ``GATEWAY_CONFIG`` names, ``account`` to that of this process.
     """
     reading = read_settings(variables, config_file, account)
     if reading.faults:
@@ -222,7 +221,8 @@ def read_settings(
 ) -> Reading:
     """Read what can be read and list what is wrong, for those who have more faults to add.
 
-    1. The file. 2. The variables over it. 3. Each setting. 4. Names that are none. 5. Contradictions. 6. Carelessness.
+    1. The file. 2. The variables over it. 3. Each setting. 4. Names that are none, since a misspelt limit must not silently be the
+    default. 5. Contradictions. 6. Carelessness.
     """
     reading = Reading(variables=variables, account=account or Account.current(variables))
     named = variables.get(CONFIG_VARIABLE)

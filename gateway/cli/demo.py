@@ -24,7 +24,7 @@ from gateway.cli.demo_ports import HOST, Ports
 from gateway.cli.demo_process import DemoProcess, start_process
 from gateway.cli.demo_screen import DemoScreen
 from gateway.cli.failures import CommandError
-from gateway.cli.hangup import hung_up, outlive
+from gateway.cli.hangup import hung_up, outlive, stop_on_signals
 from gateway.cli.open import operating
 from gateway.cli.terminal import Exit, Terminal
 from gateway.identity.grants import Scope
@@ -72,7 +72,7 @@ async def run_demo(options: DemoOptions, terminal: Terminal) -> int:
     second signal nor one in the middle of the start leaves a part of it out.
     """
     stopping = asyncio.Event()
-    _take_signals(stopping)
+    stop_on_signals(stopping)
     outlive(terminal)
     with hold(options.data_dir, fresh=options.fresh) as home, Ports.take(options.port) as ports:
         async with contextlib.AsyncExitStack() as stack:
@@ -81,31 +81,15 @@ async def run_demo(options: DemoOptions, terminal: Terminal) -> int:
             asked = asyncio.create_task(stopping.wait(), name="stop signal")
             await asyncio.wait([staying, asked], return_when=asyncio.FIRST_COMPLETED)
             asked.cancel()
-            if not staying.done():
-                staying.cancel()
+            staying.cancel()
+            await asyncio.wait([staying])
+            if stopping.is_set():
                 terminal.tell("demo_stopping")
-                await asyncio.wait([staying])
         failure = None if staying.cancelled() else staying.exception()
         if failure is not None and not stopping.is_set():
             raise failure  # it stays until it is told to stop: what ended it is said after all is down
         terminal.tell("demo_stopped", dir=str(options.data_dir))
     return Exit.OK
-
-
-def _take_signals(stopping: asyncio.Event) -> None:
-    """Stop on any of three signals, except where whoever started us wants one ignored (``nohup``, or a shell's ``&``).
-
-    These are the process's own handlers, not the loop's, which end with it: the last Ctrl-C of many may come after that.
-    """
-    loop = asyncio.get_running_loop()
-
-    def stop(_number: int, _frame: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: so have we
-            loop.call_soon_threadsafe(stopping.set)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +132,7 @@ async def _start_and_stay(demo: _Demo, stopping: asyncio.Event) -> None:
     while not stopping.is_set():  # 7
         for process in (platform, gateway):
             process.check()
-        if hung_up():
+        if hung_up() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             stopping.set()  # a terminal that closed without a signal to us
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_WATCH_S):

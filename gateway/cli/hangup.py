@@ -1,4 +1,4 @@
-"""Going on when the terminal, or whoever read our output, is gone: what is still said is lost, and nothing fails over it.
+"""Ending in order when a signal asks for it, or the terminal is gone: what is still said then is lost, and nothing fails over it.
 
 For: commands that have something to put in order before they end. Not for: noticing that a pipe's reader has had enough, which ends
 every other command (``gateway.cli.main``).
@@ -9,10 +9,12 @@ reader fails with EPIPE. An error on the way out would cut the way out short.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
 import select
+import signal
 import stat
 import sys
 from io import TextIOBase
@@ -88,3 +90,19 @@ def hung_up() -> bool:
         return any(event & select.POLLHUP for _, event in watched.poll(0))
     except (OSError, ValueError):
         return False
+
+
+def stop_on_signals(stopping: asyncio.Event) -> None:
+    """Stop on any of three signals, except where whoever started us wants one ignored (``nohup``, or a shell's ``&``).
+
+    These are the process's own handlers, not the loop's, which end with it: the last Ctrl-C of many may come after that.
+    """
+    loop = asyncio.get_running_loop()
+
+    def stop(_number: int, _frame: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: so have we
+            loop.call_soon_threadsafe(stopping.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)

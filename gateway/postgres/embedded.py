@@ -4,8 +4,7 @@ For: ``credit-gateway demo`` and ``tests/``: the real database with real durabil
 Not for: production. Its ``cluster_name`` marks it, and ``gateway.postgres.preflight`` refuses it outside the demo.
 
 As root the programs run as ``nobody``. That user gets the data directory as an open descriptor (``/proc/self/fd/N``),
-so it needs no way through our directories: none is opened up. The socket lies in its own private directory below the
-temporary directory, because the path of a socket may have at most 107 bytes (unix(7)).
+so it needs no way through our directories: none is opened up.
 """
 
 from __future__ import annotations
@@ -13,13 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from enum import IntEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, urlencode
@@ -37,28 +34,19 @@ from gateway.postgres.binaries import (
     reachable,
     unprivileged_user,
 )
+from gateway.postgres.embedded_files import StopMode, kept_password, new_socket_directory
 from gateway.postgres.pool import Target, connect
-from gateway.postgres.processes import SOCKET_PREFIX, children, end_orphan, until_gone, with_parent
+from gateway.postgres.processes import children, end_orphan, until_gone, with_parent
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 SUPERUSER: Final = "embedded"
-_MAX_SOCKET_DIR: Final = 80
-"""Leaves room for ``/.s.PGSQL.5432.lock`` below the 107 bytes of a socket path."""
 _START_DEADLINE_S: Final = 60.0
 _STOP_DEADLINE_S: Final = 30.0
 _STATEMENT_DEADLINE_S: Final = 60.0
 _POLL_S: Final = 0.03
 _ENV: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
-
-
-class StopMode(IntEnum):
-    """How to stop a server, as the signal that says so (PostgreSQL manual, "Shutting Down the Server")."""
-
-    SMART = signal.SIGTERM
-    FAST = signal.SIGINT
-    IMMEDIATE = signal.SIGQUIT
 
 
 class EmbeddedPostgres:
@@ -228,13 +216,12 @@ class EmbeddedPostgres:
         if self._data_fd < 0:
             self._data_fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
             self._stack.callback(os.close, self._data_fd)
-        self._password = _kept_password(self._home / "password", fresh=fresh)
+        self._password = kept_password(self._home / "password", fresh=fresh)
         if fresh:
             self._initdb(data)
 
     def _private_directory(self) -> Path:
-        base = tempfile.gettempdir() if len(tempfile.gettempdir()) <= _MAX_SOCKET_DIR else "/tmp"  # noqa: S108 - mkdtemp
-        made = Path(tempfile.mkdtemp(prefix=SOCKET_PREFIX, dir=base))
+        made = new_socket_directory()
         self._stack.callback(shutil.rmtree, made, ignore_errors=True)
         self._give(made)
         return made
@@ -313,13 +300,3 @@ class EmbeddedPostgres:
             msg = "the embedded PostgreSQL is down"
             raise NoServerError(msg)
         return self._process
-
-
-def _kept_password(file: Path, *, fresh: bool) -> str:
-    """Return the cluster's password: new for a new cluster, otherwise the one made then."""
-    if not fresh:
-        return file.read_text(encoding="ascii")
-    file.unlink(missing_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(secrets.token_urlsafe(32), encoding="ascii")
-    return file.read_text(encoding="ascii")

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
 CTRL_C = b"\x03"
+_LISTEN_S = 0.05
 _MARK = "CREDIT_GATEWAY_TEST_MARK"
 
 
@@ -40,6 +42,7 @@ class Started:
     temporary: Path
     said: bytearray = field(default_factory=bytearray)
     terminal: int | None = None
+    listening: threading.Thread = field(init=False)
     _closed: threading.Event = field(default_factory=threading.Event)
 
     def type(self, keys: bytes) -> None:
@@ -51,6 +54,7 @@ class Started:
         """Close its terminal: SIGHUP to those it controls, and EIO for whoever writes."""
         assert self.terminal is not None
         self._closed.set()
+        self.listening.join(PATIENCE_S)  # a read under way would keep it open
         os.close(self.terminal)
         self.terminal = None
 
@@ -78,14 +82,20 @@ class Started:
     def listen(self, descriptor: int) -> None:
         """Collect what it says until nobody can say anything any more."""
         with contextlib.suppress(OSError):
-            while not self._closed.is_set() and (heard := os.read(descriptor, 4096)):
-                self.said += heard
+            while not self._closed.is_set():
+                if select.select([descriptor], [], [], _LISTEN_S)[0]:
+                    heard = os.read(descriptor, 4096)
+                    if not heard:
+                        return
+                    self.said += heard
 
     def _is_ours(self, entry: Path) -> bool:
         with contextlib.suppress(OSError):
             if (entry / "stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}:
                 return False
             if self.mark.encode() in (entry / "environ").read_bytes():
+                return True
+            if str(self.temporary).encode() in (entry / "cmdline").read_bytes():
                 return True
             where = (entry / "cwd").readlink()
             return any(where.is_relative_to(folder) for folder in (self.temporary, *self.folders()))
@@ -103,12 +113,12 @@ def started(arguments: Sequence[str], folders: Callable[[], Iterable[Path]], *, 
     ours, theirs = pty.openpty() if terminal else os.pipe()
     process = subprocess.Popen(
         arguments, cwd=ROOT, env=environment, stdin=theirs if terminal else subprocess.DEVNULL, stdout=theirs, stderr=theirs,
-        start_new_session=True, preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if terminal else None,
+        start_new_session=True, preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if terminal else None,  # noqa: PLW1509 - one system call
     )  # fmt: skip
     os.close(theirs)
     program = Started(process, mark, folders, temporary, terminal=ours if terminal else None)
-    listening = threading.Thread(target=program.listen, args=(ours,), daemon=True)
-    listening.start()
+    program.listening = threading.Thread(target=program.listen, args=(ours,), daemon=True)
+    program.listening.start()
     try:
         yield program
     finally:
@@ -116,8 +126,8 @@ def started(arguments: Sequence[str], folders: Callable[[], Iterable[Path]], *, 
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
-        listening.join(PATIENCE_S)
-        with contextlib.suppress(OSError):
+        program.listening.join(PATIENCE_S)
+        if not terminal or program.terminal is not None:  # else it is closed, and the number may be another's by now
             os.close(ours)
         shutil.rmtree(temporary, ignore_errors=True)
 
