@@ -1,6 +1,6 @@
-"""What a host in production may not be told: to trust an unverified database, or to stand open where it must not.
+"""What settings may not say together, and what a host in production may not be told: an unverified database, an open port.
 
-For: ``gateway.base.settings``, after every setting has been read for itself; the demo is not bothered. Not for: how the files of
+For: ``gateway.base.settings``, after every setting has been read for itself. Not for: how the files of
 settings and keys lie; whoever reads one judges it (``gateway.base.trusted_files``).
 """
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.base.dsn import VERIFIED, Dsn, is_local, parse_dsn
 from gateway.base.setting_faults import PREFIX, SettingFault, file_faults, unreadable
+from gateway.base.setting_values import is_loopback_url
 from gateway.base.trusted_files import Account, read_trusted
 
 if TYPE_CHECKING:
@@ -23,8 +24,20 @@ _PROMISES: Final = {"bind": ("behind_proxy", "bind_open"), "admin_bind": ("admin
 """
 
 
+def contradictions(parsed: Mapping[str, Any], *, demo: bool) -> list[SettingFault]:
+    """Return what is wrong between settings: the demo's ease outside the demo."""
+    faults: list[SettingFault] = []
+    for name in ("issuer", "feed_url"):
+        url = parsed.get(name, "")
+        if url.startswith("http://") and not (demo and is_loopback_url(url)):
+            faults.append(SettingFault(name=PREFIX + name.upper(), code="https_required"))
+    if parsed.get("bind") is not None and parsed.get("bind") == parsed.get("admin_bind") and parsed["bind"].port:
+        faults.append(SettingFault(name="GATEWAY_ADMIN_BIND", code="same_address", params={"other": "GATEWAY_BIND"}))
+    return faults
+
+
 def careless_settings(parsed: Mapping[str, Any], variables: Mapping[str, str], account: Account) -> list[SettingFault]:
-    """Return every fault there is among settings that were read; what could not be read is passed over."""
+    """Return every fault there is in production among settings that were read; what could not be read is passed over."""
     faults: list[SettingFault] = []
     for name in DATABASES:
         if name in parsed:

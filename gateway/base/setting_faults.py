@@ -5,6 +5,7 @@ For: whatever reads a setting or a file that a setting names. Not for: the sente
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -59,6 +60,15 @@ def file_faults(
 def unreadable(name: str, file: Path) -> SettingFault:
     """Return the fault of a file that cannot be read, or holds no text."""
     return SettingFault(name=name, code="not_readable", params={"file": str(file)})
+
+
+def unknown(name: str, names: Iterable[str]) -> SettingFault:
+    """Return the fault of a name that is no setting, with the one that may be meant."""
+    near = difflib.get_close_matches(name, names, n=1)
+    variable = PREFIX + name.upper()
+    if not near:
+        return SettingFault(name=variable, code="unknown")
+    return SettingFault(name=variable, code="unknown_near", params={"near": PREFIX + near[0].upper()})
 
 
 def _each_once(faults: Iterable[SettingFault]) -> tuple[SettingFault, ...]:

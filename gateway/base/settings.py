@@ -13,7 +13,6 @@ In production the files are refused that somebody else could change (``gateway.b
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -22,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.base import setting_values as values
-from gateway.base.production import careless_settings
-from gateway.base.setting_faults import PREFIX, SettingFault, SettingsError, file_faults, unreadable
+from gateway.base.production import careless_settings, contradictions
+from gateway.base.setting_faults import PREFIX, SettingFault, SettingsError, file_faults, unknown, unreadable
 from gateway.base.setting_values import Address, BadValue
 from gateway.base.trusted_files import Account, read_trusted
 
@@ -165,6 +164,10 @@ _FALLBACKS: Final = {"feed_database_dsn": "database_dsn", "operator_database_dsn
 """Settings that take another's value where nobody says: one database role for everything is allowed, if not advised."""
 
 
+def _names() -> list[str]:
+    return [option.name for option in OPTIONS] + [f"{option.name}_file" for option in OPTIONS if option.secret]
+
+
 def environment_variables() -> dict[str, str]:
     """Return the variables of this process: the one place that reads them."""
     return dict(os.environ)  # noqa: TID251 - the one reader
@@ -235,8 +238,8 @@ def read_settings(
     }  # 2
     for option in OPTIONS:
         _read_option(option, given, reading)  # 3
-    reading.faults += [_unknown(name) for name in given]  # 4
-    reading.faults += _contradictions(reading.parsed)  # 5
+    reading.faults += [unknown(name, _names()) for name in given]  # 4
+    reading.faults += contradictions(reading.parsed, demo=not reading.production)  # 5
     if reading.production:
         reading.faults += [*reading.careless, *careless_settings(reading.parsed, variables, reading.account)]  # 6
     return reading
@@ -292,26 +295,3 @@ def _secret_from(option: Option, file: Path, reading: Reading) -> str:
         raise BadValue(msg, file=str(file)) from exc
     reading.careless += file_faults(f"{option.variable}_FILE", file, found, secret=True)
     return text
-
-
-def _unknown(name: str) -> SettingFault:
-    names = [option.name for option in OPTIONS]
-    names += [f"{option.name}_file" for option in OPTIONS if option.secret]
-    near = difflib.get_close_matches(name, names, n=1)
-    variable = PREFIX + name.upper()
-    if not near:
-        return SettingFault(name=variable, code="unknown")
-    return SettingFault(name=variable, code="unknown_near", params={"near": PREFIX + near[0].upper()})
-
-
-def _contradictions(parsed: Mapping[str, Any]) -> list[SettingFault]:
-    """Return what is wrong between settings: the demo's ease outside the demo."""
-    faults: list[SettingFault] = []
-    demo = parsed.get("environment") is Environment.DEMO
-    for name in ("issuer", "feed_url"):
-        url = parsed.get(name, "")
-        if url.startswith("http://") and not (demo and values.is_loopback_url(url)):
-            faults.append(SettingFault(name=PREFIX + name.upper(), code="https_required"))
-    if parsed.get("bind") is not None and parsed.get("bind") == parsed.get("admin_bind") and parsed["bind"].port:
-        faults.append(SettingFault(name="GATEWAY_ADMIN_BIND", code="same_address", params={"other": "GATEWAY_BIND"}))
-    return faults

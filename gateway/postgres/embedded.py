@@ -52,7 +52,7 @@ _ENV: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 class EmbeddedPostgres:
     """One server in one directory. Use as ``async with``; it leaves nothing running, whatever happens in the body.
 
-    Start it from the main thread: the server ends when the thread that started it does, should even ``close`` never be called.
+    Start it from the main thread: the server ends with the thread that started it, even if ``close`` is never called.
 
     Args:
         home: where the cluster lives; made if absent, with mode 0700, readable to no one else.
@@ -271,11 +271,10 @@ class EmbeddedPostgres:
             return self._spawn(command, log)
 
     def _spawn(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C in the terminal is for the demo, which stops the server last and in order.
+        # A session of its own: Ctrl-C is for the demo, which stops the server last. Killed, it takes the server with it (SIGINT: fast).
         identity: dict[str, Any] = {}
         if self._user is not None:
             identity = {"user": self._user.uid, "group": self._user.gid, "extra_groups": []}
-        # And it does not outlive the demo, even one that is killed: SIGINT, which is to stop fast and cleanly.
         return subprocess.Popen(  # noqa: S603 - programs found by us, arguments made by us
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_ENV, cwd="/", umask=0o077,
             pass_fds=(self._data_fd,), start_new_session=True, **identity,

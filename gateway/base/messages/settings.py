@@ -69,7 +69,8 @@ MEANINGS: Final[dict[str, Sentence]] = {
         "database connections of one worker for partners, at most; the public log and the token endpoint have 2 each of their own",
     ),
     "behind_proxy": Sentence(
-        "true 表示承诺:服务端口只有反向代理可以到达,由它终止 TLS、缓冲请求体并限制各地址的连接数,网关不再按地址限制;监听非回环地址时必须承诺",
+        "true 表示承诺:服务端口只有反向代理可以到达,由它终止 TLS、缓冲请求体并限制各地址的连接数,网关不再按地址限制;"
+        "监听非回环地址时必须承诺",
         "true promises that only a reverse proxy reaches bind: it ends TLS, buffers bodies and bounds each address, which the gateway"
         " then does not; required to bind beyond loopback",
     ),
