@@ -19,7 +19,7 @@ $(VENV)/.ready: requirements.lock requirements-dev.lock pyproject.toml
 	@touch $@
 
 demo: setup ## start everything with a synthetic city; stays up until Ctrl-C
-	$(BIN)/credit-gateway demo $(ARGS)
+	exec $(BIN)/credit-gateway demo $(ARGS)
 
 test: setup ## run all tests
 	$(BIN)/python -m pytest $(ARGS)
@@ -41,7 +41,7 @@ $(VENV)/.linters: $(LINTERS)/requirements.lock $(LINTERS)/package-lock.json $(VE
 	@touch $@
 
 bench: setup $(VENV)/.bench ## measure against the targets
-	$(BIN)/python -m bench $(ARGS)
+	exec $(BIN)/python -m bench $(ARGS)
 
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r requirements-bench.lock

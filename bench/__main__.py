@@ -9,19 +9,24 @@ Steps:
 2. Rounds until enough are not void (T1, T2, T4, T12).
 3. Appends beside pgbench (T8). 4. Sharing of commits (T10). 5. Memory (T17). 6. Long logs (T18).
 7. Print the tables, write ``bench/results/*.json``.
+
+Ended by a signal, or in any other way, it leaves no process and no folder (``bench.guard``).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench import machine, report
 from bench.appends import committer_rate, one_row_a_commit_rate
 from bench.ground import Ground, open_ground
+from bench.guard import guarded
 from bench.long_runs import commits_per_1000, memory_mb
 from bench.rounds import LEVELS, Round, run_round, targets_of
 from bench.stats import Spread, spread
@@ -81,13 +86,17 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     run = _asked(arguments)
+    return guarded(partial(_measure, run))
+
+
+def _measure(run: Run, folder: Path) -> None:
     about = machine.describe()
     say(
         f"{about['cpu']}, {about['cores']} cores, Python {about['python']}, load average {about['load_average']} at start"
     )
-    with open_ground(run.levels, merchants=MERCHANTS) as ground:
+    with open_ground(run.levels, folder, merchants=MERCHANTS) as ground:
         _rounds(run, ground)
         _long_parts(run, ground)
     _finish(run)
@@ -205,4 +214,4 @@ def _asked(arguments: Sequence[str] | None) -> Run:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

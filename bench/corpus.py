@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +23,8 @@ from typing import Final
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from gateway.postgres.processes import with_parent
 
 PATH: Final = "/v1/verifications"
 CHUNK: Final = 2000
@@ -139,7 +142,13 @@ class Corpus:
     def __init__(self, callers: Sequence[Caller], codes: Sequence[str], *, workers: int) -> None:
         self._callers = tuple(callers)
         self._codes = tuple(codes)
-        self._pool = ProcessPoolExecutor(max_workers=workers, initializer=_use_all_cores)
+        with_us = with_parent(signal.SIGKILL)
+
+        def enter() -> None:
+            with_us()
+            _use_all_cores()
+
+        self._pool = ProcessPoolExecutor(max_workers=workers, initializer=enter)
         self._serial = 0
 
     def prepare(self, target: Target, count: int, *, spoil: Spoil | None = None) -> list[Prepared]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench import machine, processes
@@ -19,9 +16,8 @@ from bench.world import ISSUER, LOG_ORIGIN, World, open_world, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-ON_DISK: Final = Path("/var/tmp")
-"""Kept over reboots by the file hierarchy standard, so never a file system in memory, where fsync would cost nothing."""
 REFERENCE: Final = "A"
 _LEAVES: Final = "SELECT size FROM audit.head WHERE log_id = 1"
 _REFERENCE_ROWS: Final = "SELECT count(*) FROM reference_a.audit_row"
@@ -40,12 +36,13 @@ class Ground:
 
 
 @contextlib.contextmanager
-def open_ground(levels: Sequence[str], *, merchants: int) -> Iterator[Ground]:
-    """Start everything the levels need. The calling process becomes the load generator and stays on the other core."""
+def open_ground(levels: Sequence[str], folder: Path, *, merchants: int) -> Iterator[Ground]:
+    """Start everything the levels need, in a folder that ``bench.guard`` removes.
+
+    The calling process becomes the load generator and stays on the other core.
+    """
     cores = machine.choose_cores()
     with contextlib.ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="credit-gateway-bench-", dir=ON_DISK))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         runner = stack.enter_context(asyncio.Runner())
         world_context = open_world(folder, cores, merchants)
         world = runner.run(world_context.__aenter__())

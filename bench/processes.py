@@ -1,4 +1,4 @@
-"""The servers under test as processes of their own, each on its core, each gone when the run ends.
+"""The servers under test as processes of their own, each on its core, each gone when the run ends, however it ends.
 
 A server is ``python -m MODULE ... --core N`` that prints one line of JSON with its port once it answers.
 """
@@ -14,6 +14,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
+
+from gateway.postgres.processes import with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +62,7 @@ def running(name: str, arguments: Sequence[str], *, log: Path) -> Iterator[Serve
             stdout=subprocess.PIPE,
             stderr=messages,
             start_new_session=True,
+            preexec_fn=with_parent(signal.SIGKILL),  # noqa: PLW1509 - two system calls, nothing that a thread could hold
         )
         try:
             yield Server(name=name, pid=process.pid, port=_announced_port(name, process.stdout, log))

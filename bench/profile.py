@@ -19,11 +19,13 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench import machine
 from bench.ground import open_ground
+from bench.guard import guarded
 from bench.processes import ROOT
 from bench.rounds import REFUSALS, refusals
 from bench.window import Plan, Window
@@ -139,7 +141,7 @@ def show(window: Window, shares: Shares, rows: int) -> None:
     print(render_table("All functions, with what they call", shares.with_callees, shares.total, us, rows))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Profile the worker under load.")
     parser.add_argument("level", nargs="?", default="L5", help="B0, B0V, L0, L1, L1c, L2, L3, L4, L5 or A")
     parser.add_argument("--seconds", type=float, default=8)
@@ -147,10 +149,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=30)
     parser.add_argument("--native", action="store_true")
     parser.add_argument("--refusal", choices=REFUSALS, help="requests that L5 must refuse, instead of good ones")
-    options = parser.parse_args(arguments)
+    return guarded(partial(_profile, parser.parse_args(arguments)))
+
+
+def _profile(options: argparse.Namespace, folder: Path) -> None:
     RESULTS.mkdir(exist_ok=True)
     raw = RESULTS / f"profile-{options.level}.raw"
-    with open_ground([options.level], merchants=20_000) as ground:
+    with open_ground([options.level], folder, merchants=20_000) as ground:
         subject = ground.subjects[options.level]
         if options.refusal is not None:
             subject = next(one for one in refusals(ground) if one.name == options.refusal)
@@ -170,4 +175,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

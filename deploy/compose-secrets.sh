@@ -9,10 +9,10 @@ password() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 keep() { [ -e "$here/$1" ] || printf '%s' "$2" > "$here/$1"; }
 
 keep postgres_password "$(password)"
-keep migrate_dsn "postgresql://postgres:$(cat "$here/postgres_password")@postgres/gateway"
+keep migrate_dsn "postgresql://postgres:$(cat "$here/postgres_password")@/gateway?host=/run/postgresql"
 for role in api feed admin; do
     keep "${role}_password" "$(password)"
-    keep "${role}_dsn" "postgresql://gateway_${role}:$(cat "$here/${role}_password")@postgres/gateway"
+    keep "${role}_dsn" "postgresql://gateway_${role}:$(cat "$here/${role}_password")@/gateway?host=/run/postgresql"
 done
 chown -R 65532:65532 "$here" 2>/dev/null || echo "run as root, or make $here readable for user 65532" >&2
 echo "secrets are in $here"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from gateway.base.trusted_files import Account, judge_path
 from gateway.postgres.embedded import EmbeddedPostgres
 from gateway.postgres.migrate import ensure_log, migrate
 
@@ -84,3 +88,15 @@ async def own_postgres(tmp_path: Path) -> AsyncIterator[Database]:
     async with EmbeddedPostgres(tmp_path / "server") as server:
         await prepare_template(server)
         yield await fresh_database(server)
+
+
+@pytest.fixture
+def host_folder() -> Iterator[Path]:
+    """A folder as production wants one: nobody but root and this user may write on the way to it. ``/tmp`` never is."""
+    account = Account.current({})
+    places = [Path.home(), Path(__file__).parents[1], Path("/var/lib")]
+    fit = [place for place in places if os.access(place, os.W_OK) and not judge_path(place, account)]
+    assert fit, f"none of {places} is a folder that only root and this user may write"
+    folder = Path(tempfile.mkdtemp(prefix=".credit-gateway-test-", dir=fit[0])).resolve()
+    yield folder
+    shutil.rmtree(folder)

@@ -1,15 +1,15 @@
 """The secret keys of one gateway host: making them, and reading them at start with every fault at once.
 
 For: ``keys init``, the demo, and the start of every process. Not for: partners' keys (``gateway.identity``).
-In production a key file that a group or the world may read is refused, and so are the public example keys of
-``keys/example``; they are known here by the digest of their public part or, for symmetric ones, of their bytes.
+In production a key file is refused that others may read or change (``gateway.base.trusted_files``), a key that stands in two
+files, and the public example keys of ``keys/example``; those are known here by the digest of their public part or, for symmetric
+ones, of their bytes.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.base.codec import parse_hex
 from gateway.base.crypto import sha256
 from gateway.base.secret import Secret
-from gateway.base.settings import SettingFault, Settings, SettingsError, environment_variables
+from gateway.base.setting_faults import SettingFault, SettingsError, file_faults, path_faults
+from gateway.base.settings import Settings, environment_variables
+from gateway.base.trusted_files import Account, judge_path, read_trusted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +37,7 @@ _HEX_FILES: Final = (LOG_SIGNING, DPOP_NONCE, BLIND_INDEX, SEALING, BATCH_MAC)
 KEY_FILES: Final = (TOKEN_SIGNING, *_HEX_FILES)
 _KEY_BYTES: Final = 32
 _MAX_FILE_BYTES: Final = 8192
-_WORLD_MAY: Final = stat.S_IRWXO
-_OTHERS_MAY: Final = stat.S_IRWXG | _WORLD_MAY
+_VARIABLE: Final = "GATEWAY_KEYS_DIR"
 
 EXAMPLE_KEYS: Final = frozenset(
     {
@@ -67,19 +68,31 @@ class HostKeys:
     batch_mac: Secret
 
 
-def load_host_keys(settings: Settings) -> HostKeys:
+def load_host_keys(settings: Settings, account: Account | None = None) -> HostKeys:
     """Read all key files of ``keys_dir``; raise ``SettingsError`` with every fault there is."""
+    account = account or Account.current(environment_variables())
+    keys, faults = read_host_keys(settings.keys_dir, account, production=settings.production)
+    if keys is None or faults:
+        raise SettingsError(faults)
+    return keys
+
+
+def read_host_keys(
+    directory: Path, account: Account, *, production: bool
+) -> tuple[HostKeys | None, list[SettingFault]]:
+    """Read all key files of a directory; return the keys unless one is missing or malformed, and every fault there is."""
     faults: list[SettingFault] = []
-    raw: dict[str, bytes] = {}
-    for name in KEY_FILES:
-        raw[name] = _read(settings, name, faults)
+    careless = _careless_directory(directory, account)
+    raw = {name: _read(directory / name, account, faults, careless) for name in KEY_FILES}
     token = _token_key(raw[TOKEN_SIGNING], faults)
     seeds = {name: _seed(name, raw[name], faults) for name in _HEX_FILES}
-    if settings.production and token is not None:
-        faults += [_fault("key_example", file=name) for name in _examples(token, seeds)]
-    if faults or token is None:
-        raise SettingsError(tuple(faults))
-    return HostKeys(
+    if production:
+        faults += careless
+        faults += _copies(seeds)
+        faults += [] if token is None else [_fault("key_example", file=name) for name in _examples(token, seeds)]
+    if token is None or not all(seeds.values()):
+        return None, faults
+    keys = HostKeys(
         token_signing=token,
         log_signing=Secret(seeds[LOG_SIGNING]),
         dpop_nonce=Secret(seeds[DPOP_NONCE]),
@@ -87,6 +100,7 @@ def load_host_keys(settings: Settings) -> HostKeys:
         sealing=Secret(seeds[SEALING]),
         batch_mac=Secret(seeds[BATCH_MAC]),
     )
+    return keys, faults
 
 
 def create_host_keys(directory: Path) -> list[Path]:
@@ -118,30 +132,34 @@ def example_digests(directory: Path) -> dict[str, str]:
 
 
 def _fault(code: str, **params: str | int) -> SettingFault:
-    return SettingFault(name="GATEWAY_KEYS_DIR", code=code, params=params)
+    return SettingFault(name=_VARIABLE, code=code, params=params)
 
 
-def _read(settings: Settings, name: str, faults: list[SettingFault]) -> bytes:
-    file = settings.keys_dir / name
+def _careless_directory(directory: Path, account: Account) -> list[SettingFault]:
     try:
-        with file.open("rb") as stream:
-            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            content = stream.read(_MAX_FILE_BYTES)
+        return path_faults(_VARIABLE, judge_path(directory, account))
+    except OSError:
+        return []  # every file in it will be missed by name
+
+
+def _read(file: Path, account: Account, faults: list[SettingFault], careless: list[SettingFault]) -> bytes:
+    try:
+        found = read_trusted(file, account, most_bytes=_MAX_FILE_BYTES)
     except OSError:
         faults.append(_fault("key_missing", file=str(file)))
         return b""
-    if settings.production and mode & (_WORLD_MAY if _from_systemd(settings.keys_dir) else _OTHERS_MAY):
-        faults.append(_fault("key_exposed", file=str(file), mode=f"{mode:04o}"))
-    return content
+    careless += file_faults(_VARIABLE, file, found, secret=True, exposed="key_exposed")
+    return found.content
 
 
-def _from_systemd(directory: Path) -> bool:
-    """Tell whether keys come by ``LoadCredential=`` (systemd.exec(5)).
-
-    systemd lets the service read them by an access list, whose mask shows as permission of the group though no group may read.
-    """
-    credentials = environment_variables().get("CREDENTIALS_DIRECTORY", "")
-    return bool(credentials) and directory.is_relative_to(credentials)
+def _copies(seeds: dict[str, bytes]) -> list[SettingFault]:
+    """Return a fault for each key that stands in an earlier file too: what one use gives away would open the other."""
+    first: dict[bytes, str] = {}
+    faults = []
+    for name, seed in seeds.items():
+        if seed and first.setdefault(seed, name) != name:
+            faults.append(_fault("key_twice", file=name, other=first[seed]))
+    return faults
 
 
 def _token_key(pem: bytes, faults: list[SettingFault]) -> ec.EllipticCurvePrivateKey | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from gateway.base.dsn import SCHEMES, DsnError, parse_dsn
 from gateway.base.secret import Secret
 
 if TYPE_CHECKING:
@@ -97,9 +98,13 @@ def path(text: str) -> Path:
 
 def dsn(text: str) -> Secret:
     """Read a PostgreSQL connection URI."""
-    if not text.startswith(("postgresql://", "postgres://")):
-        msg = "not_dsn"
+    msg = "not_dsn"
+    if not text.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
         raise BadValue(msg)
+    try:
+        parse_dsn(text, {})
+    except DsnError as exc:
+        raise BadValue(msg) from exc
     return Secret(text.encode())
 
 

@@ -6,11 +6,13 @@ Not for: key material (``gateway.base.host_keys`` reads that from ``keys_dir``).
 The table ``OPTIONS`` is the only list of settings: the reader, ``config schema``, the README and a test all use it.
 A variable overrides the file. A secret has a twin ``…_file`` that names a file holding it, so that it needs to stand in
 no environment (systemd ``LoadCredential=``, mounted secrets).
+
+In production the files are refused that somebody else could change (``gateway.base.trusted_files``), and what leaves the host open
+(``gateway.base.production``).
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from dataclasses import dataclass, field
@@ -19,17 +21,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.base import setting_values as values
+from gateway.base.production import careless_settings, contradictions
+from gateway.base.setting_faults import PREFIX, SettingFault, SettingsError, file_faults, unknown, unreadable
 from gateway.base.setting_values import Address, BadValue
+from gateway.base.trusted_files import Account, read_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gateway.base.secret import Secret
 
-PREFIX: Final = "GATEWAY_"
 CONFIG_VARIABLE: Final = "GATEWAY_CONFIG"
 _NOT_SETTINGS: Final = frozenset({CONFIG_VARIABLE, "GATEWAY_PROFILE", "GATEWAY_LANG"})
-_MAX_FILE_BYTES: Final = 1 << 20
 GUARD_FOLDER: Final = "guard"
 """The guard's folder beside the keys, where nobody says otherwise."""
 EXIT_CONFIG: Final = 78
@@ -67,23 +70,6 @@ class LogLevel(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettingFault:
-    """One thing wrong with one setting; ``code`` names a sentence in ``gateway.base.messages.settings``."""
-
-    name: str
-    code: str
-    params: Mapping[str, str | int] = field(default_factory=dict)
-
-
-class SettingsError(Exception):
-    """The settings do not fit; ``faults`` says everything that is wrong, in the order of the table."""
-
-    def __init__(self, faults: tuple[SettingFault, ...]) -> None:
-        super().__init__(", ".join(f"{fault.name}: {fault.code}" for fault in faults))
-        self.faults: Final = faults
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """One setting: how it is read and what it is if nobody says. Described in ``gateway.base.messages.settings``."""
 
@@ -110,6 +96,7 @@ class Settings:
     operator_database_dsn: Secret
     bind: Address
     admin_bind: Address
+    admin_network_private: bool
     workers: int
     keys_dir: Path
     guard_dir: Path
@@ -150,6 +137,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(name="operator_database_dsn", parse=values.dsn, secret=True),
     Option(name="bind", parse=values.address, default="127.0.0.1:8080"),
     Option(name="admin_bind", parse=values.address, default="127.0.0.1:9090"),
+    Option(name="admin_network_private", parse=values.boolean, default="false"),
     Option(name="workers", parse=values.integer(1, 64), default="2"),
     Option(name="keys_dir", parse=values.path, required=True),
     Option(name="guard_dir", parse=values.path),
@@ -178,72 +166,118 @@ _FALLBACKS: Final = {"feed_database_dsn": "database_dsn", "operator_database_dsn
 """Settings that take another's value where nobody says: one database role for everything is allowed, if not advised."""
 
 
+def _names() -> list[str]:
+    return [option.name for option in OPTIONS] + [f"{option.name}_file" for option in OPTIONS if option.secret]
+
+
 def environment_variables() -> dict[str, str]:
     """Return the variables of this process: the one place that reads them."""
     return dict(os.environ)  # noqa: TID251 - the one reader
 
 
-def load_settings(variables: Mapping[str, str], config_file: Path | None = None) -> Settings:
+def load_settings(
+    variables: Mapping[str, str], config_file: Path | None = None, account: Account | None = None
+) -> Settings:
     """Read the settings from variables over a file; raise ``SettingsError`` with every fault there is.
 
-    ``config_file`` defaults to what ``GATEWAY_CONFIG`` names. A name that is no setting is a fault too, in either
-    place: a misspelt limit must not silently be the default.
+    ``config_file`` defaults to what ``GATEWAY_CONFIG`` names, ``account`` to that of this process.
     """
-    faults: list[SettingFault] = []
+    reading = read_settings(variables, config_file, account)
+    if reading.faults:
+        raise SettingsError(reading.faults)
+    return reading.settings()
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """Settings as far as they could be read, and everything that is wrong with them.
+
+    ``careless`` is what only production refuses; it stands apart until it is known where we are.
+    """
+
+    variables: Mapping[str, str]
+    account: Account
+    parsed: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    faults: list[SettingFault] = field(default_factory=list)
+    careless: list[SettingFault] = field(default_factory=list)
+
+    @property
+    def production(self) -> bool:
+        """Whether nothing of the demo is tolerated; so it is too while nobody knows."""
+        return self.parsed.get("environment") is not Environment.DEMO
+
+    def guard_folder(self) -> Path | None:
+        """Return the guard's folder: beside the keys where nobody says otherwise, None where nobody says where they are."""
+        keys: Path | None = self.parsed.get("keys_dir")
+        return self.parsed.get("guard_dir", keys and keys / GUARD_FOLDER)
+
+    def settings(self) -> Settings:
+        """Return the settings of a reading without faults."""
+        given = dict(self.parsed)
+        for name, other in _FALLBACKS.items():
+            given.setdefault(name, given[other])
+        given["guard_dir"] = self.guard_folder()
+        return Settings(**given, sources=self.sources)
+
+
+def read_settings(
+    variables: Mapping[str, str], config_file: Path | None = None, account: Account | None = None
+) -> Reading:
+    """Read what can be read and list what is wrong, for those who have more faults to add.
+
+    1. The file. 2. The variables over it. 3. Each setting. 4. Names that are none, since a misspelt limit must not silently be the
+    default. 5. Contradictions. 6. Carelessness.
+    """
+    reading = Reading(variables=variables, account=account or Account.current(variables))
     named = variables.get(CONFIG_VARIABLE)
     file = config_file or (Path(named) if named else None)
-    given = _from_file(file, faults) if file is not None else {}
+    given = _from_file(file, reading) if file is not None else {}  # 1
     given |= {
         name.removeprefix(PREFIX).lower(): ("environment", text)
         for name, text in variables.items()
         if name.startswith(PREFIX) and name not in _NOT_SETTINGS
-    }
-    parsed: dict[str, Any] = {}
-    sources: dict[str, str] = {}
+    }  # 2
     for option in OPTIONS:
-        _read_option(option, given, (parsed, sources), faults)
-    faults += [_unknown(name) for name in given]
-    faults += _contradictions(parsed)
-    if faults:
-        raise SettingsError(tuple(faults))
-    for name, other in _FALLBACKS.items():
-        parsed.setdefault(name, parsed[other])
-    parsed.setdefault("guard_dir", parsed["keys_dir"] / GUARD_FOLDER)
-    return Settings(**parsed, sources=sources)
+        _read_option(option, given, reading)  # 3
+    reading.faults += [unknown(name, _names()) for name in given]  # 4
+    reading.faults += contradictions(reading.parsed, demo=not reading.production)  # 5
+    if reading.production:
+        reading.faults += [*reading.careless, *careless_settings(reading.parsed, variables, reading.account)]  # 6
+    return reading
 
 
-def _from_file(file: Path, faults: list[SettingFault]) -> dict[str, tuple[str, str]]:
+def _from_file(file: Path, reading: Reading) -> dict[str, tuple[str, str]]:
     """Return the file's members as text; tables and lists are no settings and are reported as unknown names."""
     try:
-        members = tomllib.loads(_bounded_text(file))
+        found = read_trusted(file, reading.account)
+        members = tomllib.loads(found.content.decode("utf-8"))
     except (OSError, UnicodeError):
-        faults.append(SettingFault(name=CONFIG_VARIABLE, code="not_readable", params={"file": str(file)}))
+        reading.faults.append(unreadable(CONFIG_VARIABLE, file))
         return {}
     except tomllib.TOMLDecodeError as exc:
-        faults.append(SettingFault(name=CONFIG_VARIABLE, code="not_toml", params={"file": str(file), "why": str(exc)}))
+        params = {"file": str(file), "why": str(exc)}
+        reading.faults.append(SettingFault(name=CONFIG_VARIABLE, code="not_toml", params=params))
         return {}
+    secret = any(option.secret and option.name in members for option in OPTIONS)
+    reading.careless += file_faults(CONFIG_VARIABLE, file, found, secret=secret)
     return {name: ("file", str(value)) for name, value in members.items()}
 
 
-def _read_option(
-    option: Option,
-    given: dict[str, tuple[str, str]],
-    into: tuple[dict[str, Any], dict[str, str]],
-    faults: list[SettingFault],
-) -> None:
+def _read_option(option: Option, given: dict[str, tuple[str, str]], reading: Reading) -> None:
     """Take one setting and its ``_file`` twin out of what was given; what stays there at the end is unknown."""
     try:
-        source, text = _text_of(option, given)
+        source, text = _text_of(option, given, reading)
         if text is not None:
-            into[0][option.name] = option.parse(text)
-            into[1][option.name] = source
+            reading.parsed[option.name] = option.parse(text)
+            reading.sources[option.name] = source
         elif option.required:
-            faults.append(SettingFault(name=option.variable, code="missing"))
+            reading.faults.append(SettingFault(name=option.variable, code="missing"))
     except BadValue as exc:
-        faults.append(SettingFault(name=option.variable, code=exc.code, params=exc.params))
+        reading.faults.append(SettingFault(name=option.variable, code=exc.code, params=exc.params))
 
 
-def _text_of(option: Option, given: dict[str, tuple[str, str]]) -> tuple[str, str | None]:
+def _text_of(option: Option, given: dict[str, tuple[str, str]], reading: Reading) -> tuple[str, str | None]:
     source, text = given.pop(option.name, ("default", option.default))
     twin = given.pop(f"{option.name}_file", None) if option.secret else None
     if twin is None:
@@ -251,40 +285,15 @@ def _text_of(option: Option, given: dict[str, tuple[str, str]]) -> tuple[str, st
     if text is not None:
         msg = "both_given"
         raise BadValue(msg, file=f"{option.variable}_FILE")
-    return twin[0], _secret_from(Path(twin[1]))
+    return twin[0], _secret_from(option, Path(twin[1]), reading)
 
 
-def _secret_from(file: Path) -> str:
+def _secret_from(option: Option, file: Path, reading: Reading) -> str:
     try:
-        return _bounded_text(file).rstrip("\r\n")
+        found = read_trusted(file, reading.account)
+        text = found.content.decode("utf-8").rstrip("\r\n")
     except (OSError, UnicodeError) as exc:
         msg = "not_readable"
         raise BadValue(msg, file=str(file)) from exc
-
-
-def _bounded_text(file: Path) -> str:
-    with file.open("rb") as stream:
-        return stream.read(_MAX_FILE_BYTES).decode("utf-8")
-
-
-def _unknown(name: str) -> SettingFault:
-    names = [option.name for option in OPTIONS]
-    names += [f"{option.name}_file" for option in OPTIONS if option.secret]
-    near = difflib.get_close_matches(name, names, n=1)
-    variable = PREFIX + name.upper()
-    if not near:
-        return SettingFault(name=variable, code="unknown")
-    return SettingFault(name=variable, code="unknown_near", params={"near": PREFIX + near[0].upper()})
-
-
-def _contradictions(parsed: Mapping[str, Any]) -> list[SettingFault]:
-    """Return what is wrong between settings: the demo's ease outside the demo."""
-    faults: list[SettingFault] = []
-    demo = parsed.get("environment") is Environment.DEMO
-    for name in ("issuer", "feed_url"):
-        url = parsed.get(name, "")
-        if url.startswith("http://") and not (demo and values.is_loopback_url(url)):
-            faults.append(SettingFault(name=PREFIX + name.upper(), code="https_required"))
-    if parsed.get("bind") is not None and parsed.get("bind") == parsed.get("admin_bind") and parsed["bind"].port:
-        faults.append(SettingFault(name="GATEWAY_ADMIN_BIND", code="same_address", params={"other": "GATEWAY_BIND"}))
-    return faults
+    reading.careless += file_faults(f"{option.variable}_FILE", file, found, secret=True)
+    return text

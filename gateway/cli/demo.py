@@ -24,6 +24,7 @@ from gateway.cli.demo_ports import HOST, Ports
 from gateway.cli.demo_process import DemoProcess, start_process
 from gateway.cli.demo_screen import DemoScreen
 from gateway.cli.failures import CommandError
+from gateway.cli.hangup import hung_up, outlive, stop_on_signals
 from gateway.cli.open import operating
 from gateway.cli.terminal import Exit, Terminal
 from gateway.identity.grants import Scope
@@ -38,7 +39,7 @@ from gateway.postgres.pool import Target, connect
 from gateway.verification.question import Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 DATABASE: Final = "gateway"
@@ -67,67 +68,85 @@ class DemoOptions:
 async def run_demo(options: DemoOptions, terminal: Terminal) -> int:
     """Start everything, say what to do next, stay until told to stop, and leave nothing but the data directory.
 
-    1. Hold the directory. 2. Database. 3. Schema. 4. Simulated platform. 5. Keys and partner. 6. Gateway. 7. Tell. 8. Stay.
+    What was started is stopped here, in the opposite order: gateway, platform, database. This task is never cancelled, so neither a
+    second signal nor one in the middle of the start leaves a part of it out.
     """
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    starting = asyncio.ensure_future(_start_and_stay(options, terminal, stopping))
-    asked = asyncio.create_task(stopping.wait(), name="stop signal")
-    await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        starting.cancel()  # each part stops what it started, in the opposite order
-        terminal.tell("demo_stopping")
-    asked.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await starting
-    terminal.tell("demo_stopped", dir=str(options.data_dir))
+    stop_on_signals(stopping)
+    outlive(terminal)
+    with hold(options.data_dir, fresh=options.fresh) as home, Ports.take(options.port) as ports:
+        async with contextlib.AsyncExitStack() as stack:
+            demo = _Demo(options=options, terminal=terminal, home=home, ports=ports, stack=stack)
+            staying = asyncio.create_task(_start_and_stay(demo, stopping), name="demo")
+            asked = asyncio.create_task(stopping.wait(), name="stop signal")
+            await asyncio.wait([staying, asked], return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
+            staying.cancel()
+            await asyncio.wait([staying])
+            if stopping.is_set():
+                terminal.tell("demo_stopping")
+        failure = None if staying.cancelled() else staying.exception()
+        if failure is not None and not stopping.is_set():
+            raise failure  # it stays until it is told to stop: what ended it is said after all is down
+        terminal.tell("demo_stopped", dir=str(options.data_dir))
     return Exit.OK
 
 
-async def _start_and_stay(options: DemoOptions, terminal: Terminal, stopping: asyncio.Event) -> None:
-    with hold(options.data_dir, fresh=options.fresh) as home, Ports.take(options.port) as ports:  # 1
-        screen = DemoScreen(terminal)
-        async with contextlib.AsyncExitStack() as stack:
-            with screen.step("demo_step_database"):  # 2
-                server = await stack.enter_async_context(_server(home))
-            with screen.step("demo_step_schema"):  # 3
-                await _prepare_database(server)
-            with screen.step("demo_step_city", size=options.size):  # 4
-                platform, feed = await _platform(home, options, ports, stack)
-            with screen.step("demo_step_keys"):  # 5
-                settings = _write_settings(home, _settings_of(home, server, ports, feed, options))
-                await _register(home, settings)
-            with screen.step("demo_step_gateway", workers=options.workers):  # 6
-                gateway = await _gateway(home, stack)
-            with screen.step("demo_step_feed"):
-                await gateway.until_ok(f"http://{settings.admin_bind}/readyz", _READY_DEADLINE_S)
-                await gateway.until_ok(settings.issuer + WELL_KNOWN_PATH, _READY_DEADLINE_S)
-            ready = _ready(home, settings)
-            home.write(home.profile, render_json(ready))
-            if options.ready_file is not None:  # 7
-                write_whole(options.ready_file, render_json(ready))
-                stack.callback(options.ready_file.unlink, missing_ok=True)
-            screen.ready(ready, settings, home)
-            while not stopping.is_set():  # 8
-                for process in (platform, gateway):
-                    process.check()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_WATCH_S):
-                        await stopping.wait()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Demo:
+    """One run. Each part goes on ``stack`` when it is started, so that it is stopped whatever comes after."""
+
+    options: DemoOptions
+    terminal: Terminal
+    home: DemoHome
+    ports: Ports
+    stack: contextlib.AsyncExitStack
 
 
-@contextlib.asynccontextmanager
-async def _server(home: DemoHome) -> AsyncIterator[EmbeddedPostgres]:
+async def _start_and_stay(demo: _Demo, stopping: asyncio.Event) -> None:
+    """Start everything and watch it.
+
+    1. Database. 2. Schema. 3. Simulated platform. 4. Keys and partner. 5. Gateway. 6. Tell. 7. Stay.
+    """
+    home, options, screen = demo.home, demo.options, DemoScreen(demo.terminal)
+    with screen.step("demo_step_database"):  # 1
+        server = await _server(demo)
+    with screen.step("demo_step_schema"):  # 2
+        await _prepare_database(server)
+    with screen.step("demo_step_city", size=options.size):  # 3
+        platform, feed = await _platform(demo)
+    with screen.step("demo_step_keys"):  # 4
+        settings = _write_settings(home, _settings_of(demo, server, feed))
+        await _register(home, settings)
+    with screen.step("demo_step_gateway", workers=options.workers):  # 5
+        gateway = _gateway(demo)
+    with screen.step("demo_step_feed"):
+        await gateway.until_ok(f"http://{settings.admin_bind}/readyz", _READY_DEADLINE_S)
+        await gateway.until_ok(settings.issuer + WELL_KNOWN_PATH, _READY_DEADLINE_S)
+    ready = _ready(home, settings)
+    home.write(home.profile, render_json(ready))
+    if options.ready_file is not None:  # 6
+        demo.stack.callback(options.ready_file.unlink, missing_ok=True)
+        write_whole(options.ready_file, render_json(ready))
+    screen.ready(ready, settings, home)
+    while not stopping.is_set():  # 7
+        for process in (platform, gateway):
+            process.check()
+        if hung_up() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            stopping.set()  # a terminal that closed without a signal to us
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_WATCH_S):
+                await stopping.wait()
+
+
+async def _server(demo: _Demo) -> EmbeddedPostgres:
     try:
-        server = EmbeddedPostgres(home.postgres)
+        server = EmbeddedPostgres(demo.home.postgres)
+        demo.stack.push_async_callback(server.close)
         await server.start()
     except (NoServerError, OSError) as exc:
         raise CommandError(Exit.UNHEALTHY, "demo_no_server", why=str(exc)) from exc
-    try:
-        yield server
-    finally:
-        await server.close()
+    return server
 
 
 async def _prepare_database(server: EmbeddedPostgres) -> None:
@@ -152,9 +171,8 @@ def _as_superuser(dsn: str) -> Target:
     return Target(dsn=Secret(dsn.encode()), application_name="credit-gateway demo")
 
 
-async def _platform(
-    home: DemoHome, options: DemoOptions, ports: Ports, stack: contextlib.AsyncExitStack
-) -> tuple[DemoProcess, dict[str, Any]]:
+async def _platform(demo: _Demo) -> tuple[DemoProcess, dict[str, Any]]:
+    home, options, ports, stack = demo.home, demo.options, demo.ports, demo.stack
     home.municipal_ready.unlink(missing_ok=True)
     arguments = [
         "gateway.sandbox.platform", "--environment", "demo", "--directory", str(home.municipal), "--port",
@@ -162,15 +180,14 @@ async def _platform(
         str(os.getpid()),
     ]  # fmt: skip
     process = start_process("municipal", arguments, home.log("municipal"))
+    stack.callback(home.municipal_ready.unlink, missing_ok=True)
     stack.push_async_callback(process.stop, _DRAIN_S)
     feed = await process.until_file(home.municipal_ready, _CITY_DEADLINE_S)
-    stack.callback(home.municipal_ready.unlink, missing_ok=True)
     return process, feed
 
 
-def _settings_of(
-    home: DemoHome, server: EmbeddedPostgres, ports: Ports, feed: dict[str, Any], options: DemoOptions
-) -> dict[str, str | int]:
+def _settings_of(demo: _Demo, server: EmbeddedPostgres, feed: dict[str, Any]) -> dict[str, str | int]:
+    home, options, ports = demo.home, demo.options, demo.ports
     home.write(home.platform_keys, str(feed["keys"]).encode())
     return {
         "environment": "demo",
@@ -243,8 +260,9 @@ def _unless_there() -> Iterator[None]:
             raise
 
 
-async def _gateway(home: DemoHome, stack: contextlib.AsyncExitStack) -> DemoProcess:
+def _gateway(demo: _Demo) -> DemoProcess:
     """Start the gateway. It holds one end of a pipe and ends when the other end, ours, is gone."""
+    home, stack = demo.home, demo.stack
     theirs, ours = os.pipe()
     stack.callback(os.close, ours)
     arguments = ["gateway", "serve", "--config", str(home.settings), "--until-eof", str(theirs)]

@@ -15,7 +15,7 @@ from gateway.base.messages import settings as setting_messages
 from gateway.base.messages.cli import WORDS
 from gateway.base.messages.problems import PROBLEMS
 from gateway.base.printable import printable
-from gateway.base.settings import SettingsError
+from gateway.base.setting_faults import SettingsError
 from gateway.cli.terminal import Exit, Terminal
 from gateway.postgres.preflight import PreflightError
 from gateway.postgres.schema import MigrateError
@@ -23,7 +23,7 @@ from gateway.postgres.schema import MigrateError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from gateway.base.settings import SettingFault
+    from gateway.base.setting_faults import SettingFault
 
 _EXITS: Final = {
     ErrorKind.UNAUTHENTICATED: Exit.AUTHENTICATION,

@@ -4,8 +4,7 @@ For: ``credit-gateway demo`` and ``tests/``: the real database with real durabil
 Not for: production. Its ``cluster_name`` marks it, and ``gateway.postgres.preflight`` refuses it outside the demo.
 
 As root the programs run as ``nobody``. That user gets the data directory as an open descriptor (``/proc/self/fd/N``),
-so it needs no way through our directories: none is opened up. The socket lies in its own private directory below the
-temporary directory, because the path of a socket may have at most 107 bytes (unix(7)).
+so it needs no way through our directories: none is opened up.
 """
 
 from __future__ import annotations
@@ -13,13 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from enum import IntEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, urlencode
@@ -37,15 +34,14 @@ from gateway.postgres.binaries import (
     reachable,
     unprivileged_user,
 )
+from gateway.postgres.embedded_files import StopMode, kept_password, new_socket_directory
 from gateway.postgres.pool import Target, connect
-from gateway.postgres.processes import SOCKET_PREFIX, children, end_orphan, until_gone
+from gateway.postgres.processes import children, end_orphan, until_gone, with_parent
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 SUPERUSER: Final = "embedded"
-_MAX_SOCKET_DIR: Final = 80
-"""Leaves room for ``/.s.PGSQL.5432.lock`` below the 107 bytes of a socket path."""
 _START_DEADLINE_S: Final = 60.0
 _STOP_DEADLINE_S: Final = 30.0
 _STATEMENT_DEADLINE_S: Final = 60.0
@@ -53,16 +49,10 @@ _POLL_S: Final = 0.03
 _ENV: Final = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
 
 
-class StopMode(IntEnum):
-    """How to stop a server, as the signal that says so (PostgreSQL manual, "Shutting Down the Server")."""
-
-    SMART = signal.SIGTERM
-    FAST = signal.SIGINT
-    IMMEDIATE = signal.SIGQUIT
-
-
 class EmbeddedPostgres:
     """One server in one directory. Use as ``async with``; it leaves nothing running, whatever happens in the body.
+
+    Start it from the main thread: the server ends with the thread that started it, even if ``close`` is never called.
 
     Args:
         home: where the cluster lives; made if absent, with mode 0700, readable to no one else.
@@ -79,9 +69,15 @@ class EmbeddedPostgres:
         self._sockets: Path | None = None
         self._data_fd = -1
         self._password = ""
+        self._preparing: asyncio.Task[None] | None = None
+        self._initdb_process: subprocess.Popen[bytes] | None = None
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -118,10 +114,14 @@ class EmbeddedPostgres:
         return f"postgresql://{quote(user)}:{self._password}@/{quote(database)}?{query}"
 
     async def start(self) -> None:
-        """Make the cluster on first use, end an orphan of an earlier run, start and wait until it answers."""
+        """Make the cluster on first use, end an orphan of an earlier run, start and wait until it answers.
+
+        If this is cancelled or fails, ``close`` ends whatever has begun.
+        """
         if self._process is not None:
             return
-        await asyncio.to_thread(self._prepare)
+        self._preparing = asyncio.create_task(asyncio.to_thread(self._prepare), name="embedded PostgreSQL")
+        await asyncio.shield(self._preparing)  # a thread cannot be cancelled: ``close`` waits for its end
         self._process = self._spawn_postmaster()
         try:
             await self._until_it_answers()
@@ -157,12 +157,24 @@ class EmbeddedPostgres:
     async def close(self) -> None:
         """Stop the server and remove its socket directory and any copy of the programs; the cluster stays."""
         try:
+            await self._abandon_preparation()
             await self.stop(StopMode.FAST)
         finally:
             self._stack.close()
             self._sockets = None
             self._programs = None
             self._data_fd = -1
+
+    async def _abandon_preparation(self) -> None:
+        """Wait for the thread of a start that was cancelled; what it waits for itself is ended."""
+        preparing = self._preparing
+        if preparing is None or preparing.done():
+            return
+        if self._initdb_process is not None:
+            self._initdb_process.terminate()
+        await asyncio.wait([preparing])
+        if not preparing.cancelled():
+            preparing.exception()  # of a start that nobody wants any more
 
     async def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database, as a copy of ``template`` if given (to which nobody may be connected)."""
@@ -204,13 +216,12 @@ class EmbeddedPostgres:
         if self._data_fd < 0:
             self._data_fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
             self._stack.callback(os.close, self._data_fd)
-        self._password = _kept_password(self._home / "password", fresh=fresh)
+        self._password = kept_password(self._home / "password", fresh=fresh)
         if fresh:
             self._initdb(data)
 
     def _private_directory(self) -> Path:
-        base = tempfile.gettempdir() if len(tempfile.gettempdir()) <= _MAX_SOCKET_DIR else "/tmp"  # noqa: S108 - mkdtemp
-        made = Path(tempfile.mkdtemp(prefix=SOCKET_PREFIX, dir=base))
+        made = new_socket_directory()
         self._stack.callback(shutil.rmtree, made, ignore_errors=True)
         self._give(made)
         return made
@@ -241,9 +252,8 @@ class EmbeddedPostgres:
         command = [*initdb_command(programs), "-D", self._data_path(), "-U", SUPERUSER, f"--pwfile={word}"]
         try:
             with (self._home / "server.log").open("ab") as log:
-                subprocess.CompletedProcess(
-                    "initdb", self._spawn(command, log).wait(_START_DEADLINE_S)
-                ).check_returncode()
+                self._initdb_process = self._spawn(command, log)
+                subprocess.CompletedProcess("initdb", self._initdb_process.wait(_START_DEADLINE_S)).check_returncode()
             with (data / "postgresql.conf").open("a", encoding="utf-8") as configuration:
                 configuration.write(CONFIGURATION)
         except subprocess.SubprocessError as exc:
@@ -261,13 +271,14 @@ class EmbeddedPostgres:
             return self._spawn(command, log)
 
     def _spawn(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C in the terminal is for the demo, which stops the server last and in order.
+        # A session of its own: Ctrl-C is for the demo, which stops the server last. Killed, it takes the server with it (SIGINT: fast).
         identity: dict[str, Any] = {}
         if self._user is not None:
             identity = {"user": self._user.uid, "group": self._user.gid, "extra_groups": []}
         return subprocess.Popen(  # noqa: S603 - programs found by us, arguments made by us
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_ENV, cwd="/", umask=0o077,
             pass_fds=(self._data_fd,), start_new_session=True, **identity,
+            preexec_fn=with_parent(signal.SIGINT),  # noqa: PLW1509 - two system calls, nothing that a thread could hold
         )  # fmt: skip
 
     async def _until_it_answers(self) -> None:
@@ -288,13 +299,3 @@ class EmbeddedPostgres:
             msg = "the embedded PostgreSQL is down"
             raise NoServerError(msg)
         return self._process
-
-
-def _kept_password(file: Path, *, fresh: bool) -> str:
-    """Return the cluster's password: new for a new cluster, otherwise the one made then."""
-    if not fresh:
-        return file.read_text(encoding="ascii")
-    file.unlink(missing_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(secrets.token_urlsafe(32), encoding="ascii")
-    return file.read_text(encoding="ascii")

@@ -1,18 +1,22 @@
-"""Ending the processes of an embedded PostgreSQL: the orphan of a killed run, and a whole server family at once.
+"""Ending the processes of an embedded PostgreSQL: with their parent, as the orphan of a killed run, or a whole family at once.
 
-For: ``gateway.postgres.embedded`` on Linux (``/proc``). Only processes that prove to be ours are touched: an orphan is
-ended only if its working directory is our data directory.
+For: ``gateway.postgres.embedded`` and the benchmark, on Linux (``/proc``, ``prctl(2)``). Only processes that prove to be ours are
+touched: an orphan is ended only if its working directory is our data directory.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import shutil
 import signal
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SOCKET_PREFIX: Final = "cg-pg-"
 """How our socket directories are called; no other directory is ever removed."""
@@ -20,6 +24,25 @@ _DEADLINE_S: Final = 30.0
 _POLL_S: Final = 0.03
 _SOCKET_LINE: Final = 4
 """Fifth line of ``postmaster.pid``: the directory of the socket."""
+
+_PR_SET_PDEATHSIG: Final = 1
+_prctl: Final = ctypes.CDLL(None).prctl  # looked up here, so that nothing is loaded between fork and exec
+
+
+def with_parent(number: signal.Signals) -> Callable[[], None]:
+    """Return what a new process does before it becomes its program (``preexec_fn``): ask for a signal at its parent's end.
+
+    However the parent ends, SIGKILL included (``PR_SET_PDEATHSIG``, prctl(2)). The kernel means the thread that started the
+    process, so that must be one that lives as long as the process should: the main one.
+    """
+    parent = os.getpid()
+
+    def before_exec() -> None:
+        _prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        if os.getppid() != parent:  # it was gone before it could be asked for
+            os._exit(1)
+
+    return before_exec
 
 
 def end_orphan(data: Path) -> None:

@@ -17,17 +17,17 @@ from typing import Final
 
 from gateway.base.clock import SystemClock
 from gateway.base.log import get_logger
-from gateway.base.settings import SettingFault, Settings, SettingsError
+from gateway.base.settings import Settings
 from gateway.guard.replica.files import GuardFiles
 from gateway.guard.replica.keeper import KeptGuard
 from gateway.municipal.client import FeedLimits, MunicipalFeed, open_feed_session
-from gateway.municipal.envelope import PlatformKeys, parse_platform_keys
 from gateway.postgres.housekeeping import forget_what_is_over, make_partitions
 from gateway.postgres.pool import LOADER_SETTINGS, SERVER_AWAY, Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
 from gateway.postgres.replica_pages import PostgresReplicaPages
 from gateway.postgres.replica_writer import PostgresReplicaWriter
 from gateway.wiring.feed_watch import read_bounds
+from gateway.wiring.host import read_platform_keys
 from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.worker import READINESS_S, Lifeline
 from gateway.worker.feed import FeedLoop, Needs
@@ -101,17 +101,6 @@ async def run_feed(settings: Settings, line: Lifeline) -> None:
                     await line.stopping.wait()
         for task in tasks:
             task.cancel()
-
-
-def read_platform_keys(settings: Settings) -> PlatformKeys:
-    """Read the registered public keys of the municipal platform; ``SettingsError`` if there are none to be read."""
-    try:
-        return parse_platform_keys(settings.feed_keys_file.read_text(encoding="ascii"))
-    except (OSError, ValueError) as exc:
-        fault = SettingFault(
-            name="GATEWAY_FEED_KEYS_FILE", code="not_readable", params={"file": str(settings.feed_keys_file)}
-        )
-        raise SettingsError((fault,)) from exc
 
 
 async def _keep_house(pool: Pool) -> None:

@@ -23,7 +23,8 @@ from gateway.base.crypto import Ed25519Signer
 from gateway.base.host_keys import HostKeys
 from gateway.base.log import get_logger
 from gateway.base.secret import Secret
-from gateway.base.settings import SettingFault, Settings, SettingsError
+from gateway.base.setting_faults import SettingFault, SettingsError
+from gateway.base.settings import Settings
 from gateway.guard.log_guard import LogGuardFile
 from gateway.postgres.log_store import PostgresLogStore
 from gateway.postgres.pool import COMMITTER_SETTINGS, Target, connect

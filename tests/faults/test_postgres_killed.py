@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.postgres.embedded import StopMode
+from gateway.postgres.embedded_files import StopMode
 from tests.conftest import Database
 from tests.fakes.load import History, under_load
 from tests.fakes.processes import Served, serve

@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from gateway.postgres.binaries import find_programs, initdb_command
-from gateway.postgres.embedded import EmbeddedPostgres, StopMode
+from gateway.postgres.embedded import EmbeddedPostgres
+from gateway.postgres.embedded_files import StopMode
 from gateway.postgres.processes import children
 
 pytestmark = pytest.mark.slow

@@ -61,7 +61,7 @@ WORDS: Final[dict[str, Sentence]] = {
     "migrated": Sentence("数据库结构:{before} → {after}", "schema: {before} → {after}"),
     "migrated_already": Sentence("数据库结构已是最新({after})。", "The schema is up to date ({after})."),
     "log_open": Sentence("审计日志 {log_id} 已启用:{origin}", "Audit log {log_id} is open: {origin}"),
-    "config_ok": Sentence("设置与密钥均无误。", "Settings and keys are fine."),
+    "config_ok": Sentence("设置、密钥及所信任的文件均无误。", "Settings, keys and trusted files are fine."),
     "database_ok": Sentence("数据库满足要求。", "The database is fit."),
     "feed_current": Sentence("已是最新版本。", "The newest version is applied already."),
     "feed_behind": Sentence("已应用:{versions};仍有更新的版本。", "Applied: {versions}; there are newer ones."),

@@ -29,6 +29,10 @@ MEANINGS: Final[dict[str, Sentence]] = {
     ),
     "bind": Sentence("服务监听地址", "where partners are served"),
     "admin_bind": Sentence("管理端口监听地址:/livez /readyz /metrics", "admin port: /livez, /readyz, /metrics"),
+    "admin_network_private": Sentence(
+        "true 表示承诺:管理端口只有运维网络可以到达;监听非回环地址时必须承诺",
+        "true promises that only the operators' network reaches admin_bind; required to bind it beyond loopback",
+    ),
     "workers": Sentence("工作进程数,一般每核一个", "worker processes, usually one a core"),
     "keys_dir": Sentence(
         "本机密钥目录,由 credit-gateway keys init 生成", "this host's key files, made by credit-gateway keys init"
@@ -69,8 +73,10 @@ MEANINGS: Final[dict[str, Sentence]] = {
         "database connections of one worker for partners, at most; the public log and the token endpoint have 2 each of their own",
     ),
     "behind_proxy": Sentence(
-        "true 表示前面有反向代理:由它缓冲请求体并限制各地址的连接数,网关不再按地址限制",
-        "true promises a reverse proxy in front, which buffers bodies and bounds each address; the gateway then does not",
+        "true 表示承诺:服务端口只有反向代理可以到达,由它终止 TLS、缓冲请求体并限制各地址的连接数,网关不再按地址限制;"
+        "监听非回环地址时必须承诺",
+        "true promises that only a reverse proxy reaches bind: it ends TLS, buffers bodies and bounds each address, which the gateway"
+        " then does not; required to bind beyond loopback",
     ),
     "max_connections": Sentence(
         "每个工作进程的连接上限;满时关闭最早的、尚未通过认证的连接",
@@ -132,6 +138,42 @@ FAULTS: Final[dict[str, Sentence]] = {
     "key_exposed": Sentence(
         "密钥文件 {file} 的权限为 {mode},组或其他用户可读;应为 0400 或 0600",
         "has a key file {file} of mode {mode} that others may read; it must be 0400 or 0600",
+    ),
+    "key_twice": Sentence(
+        "密钥文件 {file} 与 {other} 是同一个密钥;请删除其中误复制的一个,重新生成",
+        "has the same key in {file} and {other}; make the one that was copied anew",
+    ),
+    "secret_exposed": Sentence(
+        "文件 {file} 含有秘密而权限为 {mode},其他用户可读;请执行 chmod 0400 {file}",
+        "names a file with a secret, {file}, of mode {mode} that others may read; chmod 0400 {file}",
+    ),
+    "path_writable": Sentence(
+        "所信任的文件位于 {place},其权限为 {mode},其他用户可以改写;请执行 chmod go-w {place}",
+        "is trusted, but others may change {place} (mode {mode}) on the way to it; chmod go-w {place}",
+    ),
+    "path_sticky": Sentence(
+        "所信任的文件经过人人可写的目录 {place}(权限 {mode}),一旦被清理,任何人都能另造一个;请移到只有 root 或运行用户可写的目录",
+        "lies below {place} (mode {mode}), where whoever comes first may make anew what was cleaned away; move it to a"
+        " folder that only root or the gateway's user may write",
+    ),
+    "path_owner": Sentence(
+        "所信任的文件经过 {place},其属主是用户 {owner},既非 root 也非当前运行用户;请执行 chown root {place},或以该用户运行",
+        "is trusted, but {place} on the way to it belongs to user {owner}, neither root nor the one running this;"
+        " chown root {place}, or run as that user",
+    ),
+    "database_unverified": Sentence(
+        "数据库 {host} 不在本机,连接串必须含 sslmode=verify-full(并以 sslrootcert 指明证书);或改用本机套接字",
+        "names a database beyond this host ({host}) without sslmode=verify-full (and sslrootcert); add it, or use a local socket",
+    ),
+    "bind_open": Sentence(
+        "为 {address},网关只说明文 HTTP;请监听回环地址,或在只有终止 TLS 的代理可以到达时设置 {promise}=true",
+        "is {address}, and the gateway speaks plain HTTP; bind loopback, or set {promise}=true where only a proxy that"
+        " ends TLS reaches it",
+    ),
+    "admin_open": Sentence(
+        "为 {address},而管理端口不验证身份;请监听回环地址,或在只有运维网络可以到达时设置 {promise}=true",
+        "is {address}, and the admin port asks nobody who he is; bind loopback, or set {promise}=true where only the"
+        " operators' network reaches it",
     ),
     "key_example": Sentence(
         "密钥文件 {file} 是公开的示例密钥,只能用于 demo",

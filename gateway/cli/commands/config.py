@@ -5,11 +5,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gateway.base.crypto import sha256
-from gateway.base.host_keys import load_host_keys
 from gateway.base.messages.settings import MEANINGS
 from gateway.base.secret import Secret
 from gateway.base.settings import OPTIONS, Settings
 from gateway.cli.common import CommonOptions, given, run
+from gateway.cli.open import fit_host
 from gateway.cli.terminal import NOTHING, Exit
 from gateway.postgres.pool import Target, connect
 from gateway.postgres.preflight import check_database
@@ -20,11 +20,10 @@ def check(
     database: Annotated[bool, Parameter(negative="", help="同时检查数据库 · also check the database")] = False,
     common: CommonOptions = None,
 ) -> int:
-    """Check settings and key files, all faults at once, without starting anything."""
+    """Check settings, keys and trusted files, all faults at once, without starting anything."""
     options = given(common)
     terminal = options.terminal()
-    settings = options.settings()
-    load_host_keys(settings)
+    settings = fit_host(options)
     if database:
         run(_check_database(settings))
     if terminal.json:

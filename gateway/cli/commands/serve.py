@@ -11,12 +11,12 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from gateway import wiring
-from gateway.base.host_keys import load_host_keys
 from gateway.base.log import configure_logging, get_logger
 from gateway.base.settings import Settings
 from gateway.cli.common import Common, CommonOptions, given
 from gateway.cli.failures import CommandError
 from gateway.cli.heartbeat import lifeline
+from gateway.cli.open import fit_host
 from gateway.cli.supervisor import Plan, supervise
 from gateway.cli.terminal import Exit
 from gateway.postgres.pool import Target, connect
@@ -96,8 +96,7 @@ def _live(work: Callable[[], Coroutine[Any, Any, None]]) -> int:
 
 
 def _configured(options: Common) -> Settings:
-    """Return the settings with keys checked and logging set up, or raise with every fault there is."""
-    settings = options.settings()
-    load_host_keys(settings)
+    """Return the settings with keys and trusted files checked and logging set up, or raise with every fault there is."""
+    settings = fit_host(options)
     configure_logging(settings.log_level, settings.log_format)
     return settings

@@ -161,6 +161,7 @@ async def test_serve_does_not_start_with_example_keys_outside_the_demo(tmp_path:
 async def test_serve_does_not_start_on_a_database_without_the_schema(postgres: EmbeddedPostgres, tmp_path: Path):
     await postgres.create_database("bare")
     await run("keys", "init", str(tmp_path / "keys"), environment={})
+    (tmp_path / "feed-keys.txt").write_text("none AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")
     settings = {
         "GATEWAY_ENVIRONMENT": "demo",
         "GATEWAY_ISSUER": "http://127.0.0.1:1",
@@ -168,7 +169,7 @@ async def test_serve_does_not_start_on_a_database_without_the_schema(postgres: E
         "GATEWAY_KEYS_DIR": str(tmp_path / "keys"),
         "GATEWAY_LOG_ORIGIN": "audit.example.cn/log1",
         "GATEWAY_FEED_URL": "http://127.0.0.1:1",
-        "GATEWAY_FEED_KEYS_FILE": str(tmp_path / "none"),
+        "GATEWAY_FEED_KEYS_FILE": str(tmp_path / "feed-keys.txt"),
     }
 
     await run("serve", environment=settings, expect=78)
