@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.audit.batch_mac import TreePoint
 from gateway.audit.guard import Doubt
-from gateway.audit.policy import render_policy
 from gateway.base.canonical import parse_json_object
-from gateway.base.settings import Settings
-from gateway.cli.main import main
 from gateway.cli.terminal import Exit
 from gateway.wiring import open_log_keeping, open_worker
 from gateway.wiring.log import guard_file
@@ -25,6 +19,7 @@ from tests.conftest import ORIGIN, Database
 from tests.fakes import gateway as kit
 from tests.fakes.gateway import Gateway, PartnerClient, running_gateway
 from tests.fakes.owner import CHECKPOINT, Owner, assert_stopped, commit_one, owning, public
+from tests.fakes.typist import Typist
 
 
 @pytest.fixture
@@ -45,68 +40,6 @@ async def partner(gateway: Gateway) -> PartnerClient:
 async def owner(database: Database) -> AsyncIterator[Owner]:
     async with owning(database) as playing:
         yield playing
-
-
-@dataclass
-class Typist:
-    """An operator at a terminal of the gateway's host."""
-
-    gateway: Gateway
-    folder: Path
-    capsys: pytest.CaptureFixture[str]
-
-    @property
-    def policy(self) -> Path:
-        """The policy that trusts this host."""
-        file = self.folder / "policy.txt"
-        file.write_text(render_policy([str(key) for key in self.gateway.policy.logs]))
-        return file
-
-    async def log(self, *words: object, settings: Settings | None = None, as_owner: bool = False) -> tuple[int, str]:
-        """Type ``credit-gateway log …``; return the exit code and all that was said."""
-        return await self._type("log", *words, settings=settings, as_owner=as_owner)
-
-    async def act(self, *words: object, as_owner: bool = False) -> tuple[int, str]:
-        """Type one that says who acts and why."""
-        return await self.log(*words, "--by", "test", "--reason", "tried", as_owner=as_owner)
-
-    async def opened(self, settings: Settings) -> dict[str, Any]:
-        """Return what the first leaf of a log commits to, opened."""
-        code, said = await self._type("audit", "get", "0", "--json", settings=settings)
-        assert code == Exit.OK
-        return json.loads(said)["opened"]
-
-    async def _type(self, *words: object, settings: Settings | None = None, as_owner: bool = False) -> tuple[int, str]:
-        file = self.folder / "operator.toml"
-        file.write_text(self._toml(settings or self.gateway.settings, as_owner=as_owner))
-        typed = [*map(str, words), "--config", str(file), "--lang", "en"]
-        code = await asyncio.to_thread(main, typed)
-        caught = self.capsys.readouterr()
-        return code, caught.out + caught.err
-
-    def _toml(self, settings: Settings, *, as_owner: bool) -> str:
-        names = (
-            "issuer",
-            "keys_dir",
-            "guard_dir",
-            "log_id",
-            "log_origin",
-            "host_name",
-            "feed_url",
-            "feed_name",
-            "feed_keys_file",
-        )
-        values: dict[str, object] = {name: getattr(settings, name) for name in names}
-        api = self.gateway.database.dsn if as_owner else settings.database_dsn.reveal().decode()
-        values |= {
-            "environment": "demo",
-            "database_dsn": api,
-            "operator_database_dsn": settings.operator_database_dsn.reveal().decode(),
-        }
-        return "".join(
-            f"{name} = {json.dumps(value if isinstance(value, int) else str(value))}\n"
-            for name, value in values.items()
-        )
 
 
 @pytest.fixture
