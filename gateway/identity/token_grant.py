@@ -14,9 +14,8 @@ from typing import Final
 
 from gateway.base.clock import Clock, Millis
 from gateway.base.codec import b64url
-from gateway.base.errors import GatewayError
+from gateway.base.errors import ErrorKind, GatewayError, as_refusal
 from gateway.identity.assertion import (
-    ASSERTION_TYPE,
     AssertionRefused,
     VerifiedAssertion,
     parse_assertion,
@@ -36,12 +35,11 @@ from gateway.identity.ports import (
 )
 from gateway.identity.proof import ProofVerifier, UnverifiedProof, VerifiedProof
 from gateway.identity.token import TokenIssuer
+from gateway.identity.token_form import TokenForm, read_token_form
 
-MAX_PARAMETERS: Final = 32
-"""A token request needs three to six."""
 TOKEN_JTI_BYTES: Final = 16
 PROOF_REPLAYED: Final = "proof_replayed"
-_SECRET_PARAMETERS: Final = frozenset({"client_secret"})
+INTERNAL_STATUS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +69,6 @@ class TokenResponse:
     expires_in: int
     scope: str
     dpop_nonce: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Form:
-    assertion: str
-    client_id: str | None
-    scope: str | None
-    resource: str | None
 
 
 class GrantToken:
@@ -116,14 +106,14 @@ class GrantToken:
         """Grant a token or raise ``OAuthError``; a ``GatewayError`` means that a store failed.
 
         1. strict form, one authentication method, grant type  2. proof: form, address, time, nonce  3. client and assertion, and
-        that the log registered partner and key; from here on a refusal is on record before it is answered  4. signature of the
-        proof  5. scope and resource  6. one commit: both one-time ids, live credential, leaf  7. answer.
+        that the log registered partner and key; from here on a refusal, or a defect of ours, is on record before it is answered
+        4. signature of the proof  5. scope and resource  6. one commit: both one-time ids, live credential, leaf  7. answer.
 
         The nonce comes before the assertion is used up, so that a client may send the same assertion again with the nonce.
         """
         now = self._clock.now_ms()
         # 1
-        form = _read_form(request)
+        form = read_token_form(request.parameters, request.authorization, has_query=request.has_query)
         # 2
         unverified_proof = self._parse_proof(request)
         # 3
@@ -135,8 +125,8 @@ class GrantToken:
             scopes = self._decide_grant(form, client)
             # 6
             token = await self._issue(self._make_issue(request, client, proof, scopes=scopes, now=now), client)
-        except OAuthError as refusal:
-            await self._record_refusal(request, client, refusal, now)
+        except Exception as exc:
+            await self._record_refusal(request, client, exc, now)
             raise
         # 7
         return TokenResponse(
@@ -168,10 +158,10 @@ class GrantToken:
         except GatewayError as exc:
             raise proof_refused(exc, client_id=None) from exc
 
-    async def _authenticate(self, form: _Form, now: Millis) -> VerifiedAssertion:
+    async def _authenticate(self, form: TokenForm, now: Millis) -> VerifiedAssertion:
         try:
             assertion = parse_assertion(form.assertion, issuer=self._issuer, client_id=form.client_id, now=now)
-            client = await self._directory.find_client(assertion.client_id)
+            client = await self._directory.find_client(assertion.client_id, assertion.kid)
             verified = verify_assertion(assertion, client, now=now)
             await self._registrations.require(verified.partner, verified.key)
         except AssertionRefused as exc:
@@ -186,7 +176,7 @@ class GrantToken:
         except GatewayError as exc:
             raise proof_refused(exc, client_id=client.partner.client_id) from exc
 
-    def _decide_grant(self, form: _Form, client: VerifiedAssertion) -> frozenset[str]:
+    def _decide_grant(self, form: TokenForm, client: VerifiedAssertion) -> frozenset[str]:
         client_id = client.partner.client_id
         if form.resource not in {None, self._audience}:
             raise OAuthError(OAuthCode.INVALID_TARGET, reason="resource_unknown", client_id=client_id)
@@ -232,11 +222,13 @@ class GrantToken:
             raise OAuthError(OAuthCode.INVALID_CLIENT, reason="key_revoked", client_id=issue.client_id) from exc
 
     async def _record_refusal(
-        self, request: TokenRequest, client: VerifiedAssertion, refusal: OAuthError, now: Millis
+        self, request: TokenRequest, client: VerifiedAssertion, error: Exception, now: Millis
     ) -> None:
         """Commit the leaf of a refusal; if the assertion turns out to be used or its key dead, that is the refusal."""
-        if refusal.error == OAuthCode.INVALID_CLIENT:
-            return  # the commit has found that nobody authenticated
+        told = _told(error)
+        if told is None:
+            return
+        reason, status = told
         client_id = client.partner.client_id
         try:
             await self._ledger.record_refusal(
@@ -244,54 +236,23 @@ class GrantToken:
                     request_hash=request.request_hash,
                     partner_id=client.partner.partner_id,
                     credential=client.key.thumbprint,
-                    reason=refusal.reason,
-                    status=refusal.status,
+                    reason=reason,
+                    status=status,
                     refused_ms=now,
-                    assertion_claim=None if refusal.reason == PROOF_REPLAYED else client.claim,
+                    assertion_claim=None if reason == PROOF_REPLAYED else client.claim,
                 )
             )
         except Replayed as exc:
+            if isinstance(error, GatewayError):
+                return  # the log's own trouble, perhaps after its commit had used the assertion up: what it said stands
             raise OAuthError(OAuthCode.INVALID_CLIENT, reason="assertion_replayed", client_id=client_id) from exc
         except CredentialRevoked as exc:
             raise OAuthError(OAuthCode.INVALID_CLIENT, reason="key_revoked", client_id=client_id) from exc
 
 
-def _read_form(request: TokenRequest) -> _Form:
-    """Check the parameters as a whole; unknown ones are ignored (RFC 6749 section 3.2)."""
-    if request.has_query:
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="parameters_in_query")
-    if len(request.parameters) > MAX_PARAMETERS:
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="too_many_parameters")
-    form = dict(request.parameters)
-    if len(form) != len(request.parameters):
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="parameter_repeated")
-    _check_methods(request.authorization, form)
-    grant_type = form.get("grant_type")
-    if not grant_type:
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="grant_type_missing")
-    if grant_type != "client_credentials":
-        raise OAuthError(OAuthCode.UNSUPPORTED_GRANT_TYPE, reason="grant_type_unknown")
-    assertion = form.get("client_assertion", "")
-    if not assertion:
-        raise OAuthError(OAuthCode.INVALID_CLIENT, reason="assertion_missing")
-    if form.get("client_assertion_type") != ASSERTION_TYPE:
-        raise OAuthError(OAuthCode.INVALID_CLIENT, reason="assertion_type")
-    # An empty scope is one that asks for nothing; the other parameters count as absent when empty (RFC 6749 section
-    # 3.2).
-    return _Form(
-        assertion=assertion,
-        client_id=form.get("client_id") or None,
-        scope=form.get("scope"),
-        resource=form.get("resource") or None,
-    )
-
-
-def _check_methods(authorization: Sequence[str], form: dict[str, str]) -> None:
-    """Refuse two authentication methods at once, and methods other than an assertion (statements A6, C7)."""
-    other = bool(authorization) or not _SECRET_PARAMETERS.isdisjoint(form)
-    if other and "client_assertion" in form:
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="two_methods")
-    if len(authorization) > 1:
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="authorization_repeated")
-    if other and form.get("grant_type") == "client_credentials":
-        raise OAuthError(OAuthCode.INVALID_CLIENT, reason="method_unsupported")
+def _told(error: Exception) -> tuple[str, int] | None:
+    """Return reason and status of a refusal's leaf; None where nobody authenticated, or the log is out of reach."""
+    if isinstance(error, OAuthError):
+        return None if error.error == OAuthCode.INVALID_CLIENT else (error.reason, error.status)
+    failure = as_refusal(error)
+    return (failure.reason, INTERNAL_STATUS) if failure.kind is ErrorKind.INTERNAL else None

@@ -11,9 +11,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from gateway.base.canonical import canonical_json, parse_json_object
+from gateway.base.canonical import canonical_json
 from gateway.base.errors import ErrorKind, GatewayError
-from gateway.identity.jwk import THUMBPRINT, Algorithm, parse_public_jwk
+from gateway.identity.jwk import THUMBPRINT, Algorithm
 from gateway.identity.key_policy import SubmittedKey, register_key
 from gateway.identity.partner import (
     LIVE_STATES,
@@ -23,6 +23,8 @@ from gateway.identity.partner import (
     Partner,
     PartnerState,
     RegisteredKey,
+    StoredClient,
+    StoredKey,
     revoke_key,
 )
 from gateway.postgres.pool import ACQUIRE_DEADLINE_S, SERVER_AWAY, Connection, Pool, Row
@@ -45,21 +47,23 @@ class ListedPartner:
 
 
 class PostgresPartnerDirectory:
-    """``PartnerDirectory`` through a pool. A client that does not exist costs the same one query."""
+    """``PartnerDirectory`` through a pool. A client that does not exist costs the same one query, and one row comes back."""
 
     def __init__(self, pool: Pool, queries: Queries) -> None:
         self._pool: Final = pool
-        self._find: Final = queries["find_client"]
+        self._find: Final = queries["find_candidates"]
 
-    async def find_client(self, client_id: str) -> Client | None:
-        """Return the client with all its keys, or None; ``STORE_UNAVAILABLE`` if the database does not answer."""
+    async def find_client(self, client_id: str, kid: str | None) -> StoredClient | None:
+        """Return the client with its keys of that name, or None; ``STORE_UNAVAILABLE`` if the database does not answer."""
         try:
             async with asyncio.timeout(FIND_DEADLINE_S):
                 async with self._pool.acquire(timeout=ACQUIRE_DEADLINE_S) as connection:
-                    rows = await connection.fetch(self._find, client_id)
+                    rows = await connection.fetch(self._find, client_id, kid)
         except SERVER_AWAY as exc:
             raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts={"error": type(exc).__name__}) from exc
-        return _client(rows) if rows else None
+        keys = [(row["is_key"], _stored_key(row)) for row in rows]
+        client = StoredClient(partner=_partner(rows[0]), keys=tuple(key for is_key, key in keys if is_key))
+        return client if rows[0]["is_client"] else None
 
 
 async def list_partners(connection: Connection, queries: Queries) -> tuple[ListedPartner, ...]:
@@ -145,8 +149,9 @@ async def add_key(connection: Connection, queries: Queries, addition: KeyAdditio
 class KeyRevocation:
     """A key to be taken out of use for good.
 
-    ``key`` is its thumbprint, or the partner's name for it together with ``client_id``. ``compromised`` is the state no
-    key comes back from; without it the key is retired, which is refused for the last live key of a client.
+    ``key`` is its thumbprint, or the partner's name for it together with ``client_id``; the thumbprint of a key means that
+    key and no other, whatever another one is called. ``compromised`` is the state no key comes back from; without it the
+    key is retired, which is refused for the last live key of a client.
     """
 
     client_id: str | None
@@ -162,28 +167,40 @@ async def judge_revocation(
 
     Under the lock of ``end_key`` it comes out the same, or is refused: so the leaf can be made before.
     """
-    client_id = revocation.client_id
-    if client_id is None and THUMBPRINT.fullmatch(revocation.key):
-        client_id = await connection.fetchval(queries["owner_of_key"], revocation.key)
-    if client_id is None:
+    owner = None
+    if THUMBPRINT.fullmatch(revocation.key):
+        owner = await connection.fetchval(queries["owner_of_key"], revocation.key)
+    client_id = revocation.client_id or owner
+    if client_id is None or owner not in {None, client_id}:
         raise GatewayError(ErrorKind.NOT_FOUND, reason="key_unknown")
     client = await _existing_client(connection, queries, client_id)
-    found = [key for key in client.keys if revocation.key in {key.thumbprint, key.kid}]
-    if not found:
-        raise GatewayError(ErrorKind.NOT_FOUND, reason="key_unknown")
-    others = [key for key in client.keys if key.state in LIVE_STATES and key is not found[0]]
+    meant = _the_one_meant(client.keys, revocation.key)
+    others = [key for key in client.keys if key.state in LIVE_STATES and key is not meant]
     if not others and not revocation.compromised:
         raise GatewayError(ErrorKind.CONFLICT, reason="last_key")
-    return client, revoke_key(found[0], now=revocation.now, compromised=revocation.compromised)
+    return client, revoke_key(meant, now=revocation.now, compromised=revocation.compromised)
 
 
 async def end_key(connection: Connection, queries: Queries, revocation: KeyRevocation) -> tuple[Client, RegisteredKey]:
-    """Retire or revoke a key; return whose it was and what it is now. ``NOT_FOUND`` or ``CONFLICT`` (``last_key``)."""
+    """Retire or revoke a key; return whose it was and what it is now.
+
+    ``NOT_FOUND``, or ``CONFLICT`` (``last_key``, ``key_ambiguous``).
+    """
     client, _ = await judge_revocation(connection, queries, revocation)
     await connection.fetchrow(queries["lock_partner"], client.partner.client_id)
     client, ended = await judge_revocation(connection, queries, revocation)
     await connection.execute(queries["end_key"], ended.thumbprint, ended.state.value, revocation.now)
     return client, ended
+
+
+def _the_one_meant(keys: Sequence[RegisteredKey], name: str) -> RegisteredKey:
+    """Return the key with that thumbprint, else the one of that name: the store keeps names apart, and is not believed."""
+    found = [key for key in keys if key.thumbprint == name] or [key for key in keys if key.kid == name]
+    if not found:
+        raise GatewayError(ErrorKind.NOT_FOUND, reason="key_unknown")
+    if len(found) > 1:
+        raise GatewayError(ErrorKind.CONFLICT, reason="key_ambiguous")
+    return found[0]
 
 
 async def _existing_client(connection: Connection, queries: Queries, client_id: str) -> Client:
@@ -211,9 +228,14 @@ def _partner(row: Row) -> Partner:
 
 
 def _key(row: Row) -> RegisteredKey:
-    return RegisteredKey(
+    return _stored_key(row).read()
+
+
+def _stored_key(row: Row) -> StoredKey:
+    return StoredKey(
         kid=row["kid"],
-        key=parse_public_jwk(parse_json_object(row["jwk"].encode()), alg=Algorithm(row["alg"])),
+        alg=Algorithm(row["alg"]),
+        jwk=row["jwk"],
         purpose=KeyPurpose(row["key_purpose"]),
         state=KeyState(row["key_state"]),
         not_before_ms=row["not_before_ms"],
