@@ -19,13 +19,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from gateway.base.clock import Millis, rfc3339
+from gateway.base.clock import Millis, rfc3339, shanghai_date
 from gateway.base.messages.credit import REASONS
 from gateway.credit.catalogue import Catalogue, DayView
 from gateway.credit.facts import Candidates, SourceState, SubjectFacts
 from gateway.credit.flags import Flag, Notice, make_flag, make_notice
 from gateway.credit.identifiers import Uscc, name_key, uscc_warnings
-from gateway.credit.periods import shanghai_day
 from gateway.credit.record import ListEntry, Penalty, Record, Registration, RegistrationStatus, Tier
 from gateway.credit.state import VISIBLE, Standing, State, standing_of
 
@@ -121,7 +120,7 @@ def decide_answer(  # noqa: PLR0913 - the facts of one decision, each named
     subject, remarks = _subject(asked, uscc, facts.registration)
     if facts.registration is not None and not facts.records and not facts.quarantined:
         return _answer(frame, Outcome.CLEAR, subject, (_NOTHING_IN_FORCE, *remarks))
-    view = catalogue.on(shanghai_day(at))
+    view = catalogue.on(shanghai_date(at))
     if facts.registration is None:
         remarks = tuple(_REASON[word] for word in ("not_registered", *uscc_warnings(uscc, view.uscc_tables)))
     return _judge(frame, subject, remarks, facts, view)

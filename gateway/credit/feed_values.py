@@ -13,7 +13,15 @@ from functools import lru_cache
 from typing import Final
 
 from gateway.base.canonical import Json
-from gateway.credit.feed_wire import OLD_SPELLINGS, EntryLine, LifecycleLine, PenaltyLine, RegistrationLine
+from gateway.base.clock import FIRST_DAY, LAST_DAY
+from gateway.credit.feed_wire import (
+    CALENDAR_DAYS,
+    OLD_SPELLINGS,
+    EntryLine,
+    LifecycleLine,
+    PenaltyLine,
+    RegistrationLine,
+)
 from gateway.credit.identifiers import is_citizen_id, is_registration_number, is_uscc, mask_name
 from gateway.credit.record import ListEntry, Penalty, Registration, RegistrationStatus
 
@@ -184,7 +192,11 @@ def make_entry(record_id: str, key: str, line: EntryLine) -> ListEntry:
 
 
 def _check_lifecycle(line: LifecycleLine) -> None:
-    """Refuse half-told periods: an observation or shield whose days are in doubt must not soften or hide a record."""
+    """Refuse days out of bounds, and half-told periods: what is in doubt must not soften or hide a record."""
+    for name in CALENDAR_DAYS[type(line)]:
+        day = getattr(line, name)
+        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
+            raise Refused("bad_day", name)
     first, last = line.observation_from, line.observation_to
     if (first is None) != (last is None) or (first is not None and last is not None and last < first):
         raise Refused("period_half_told", "observation_from")
@@ -232,7 +244,7 @@ def _day(text: str | None) -> dt.date | None:
         day = dt.date(int(match[1]), int(match[2]), int(match[3])) if match else None
     except ValueError:
         day = None
-    if day is None or not 1949 <= day.year <= 2199:  # noqa: PLR2004 - no authority decided before, none plans beyond
+    if day is None or not FIRST_DAY <= day <= LAST_DAY:
         raise Refused("bad_day")
     return None if day == _OPEN_END else day
 

@@ -9,7 +9,7 @@ Source: the 2021 double-publicity standard of administrative licences and penalt
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias, get_type_hints
 
 import msgspec
 
@@ -102,6 +102,12 @@ class EntryLine(LifecycleLine, frozen=True, kw_only=True):
     removal_reason: RemovalReason | None = None
     person: PersonLine | None = None
 
+
+CALENDAR_DAYS: Final[dict[type[LifecycleLine], tuple[str, ...]]] = {
+    shape: tuple(name for name, hint in get_type_hints(shape).items() if hint in (dt.date, dt.date | None))
+    for shape in (PenaltyLine, EntryLine)
+}
+"""The members that are read as ``dt.date`` and still have to be bounded: the types know their form only."""
 
 OLD_SPELLINGS: Final = {
     "CF_XDR_GSDJ": "CF_XDR_GSZC",

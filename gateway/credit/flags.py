@@ -17,7 +17,7 @@ from gateway.base.messages.credit import LINKED_PERSON, ROLES
 from gateway.credit.catalogue import DayView
 from gateway.credit.catalogue_rows import Bilingual, Confidence
 from gateway.credit.flag_basis import Measure, PlatformCap, list_basis, penalty_basis, platform_cap
-from gateway.credit.periods import add_months
+from gateway.credit.periods import add_months, day_after
 from gateway.credit.record import ListEntry, Penalty, PersonRole, Record, Tier
 from gateway.credit.state import Standing, State, observed
 
@@ -200,4 +200,4 @@ def _earliest(standing: Standing, months: int | None) -> dt.date | None:
         return None
     if months == 0:
         return standing.start
-    return add_months(standing.start, months) + dt.timedelta(days=1)
+    return day_after(add_months(standing.start, months))

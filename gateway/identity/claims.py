@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.base.canonical import Json
+from gateway.base.clock import LAST_INSTANT
 
 FUTURE_SKEW_S: Final = 30
 """How far ahead of ours a sender's clock may be. Over 60 must be refused, 10 must pass; 30 is known to be needed."""
-MAX_INSTANT_S: Final = 1 << 40
+MAX_INSTANT_S: Final = LAST_INSTANT // 1000
+"""No instant of a claim lies behind."""
 JTI: Final = re.compile(r"[A-Za-z0-9._~+/=-]{8,128}")
 
 
@@ -30,7 +32,7 @@ class ClaimError(ValueError):
 def require_instant(claims: Mapping[str, Json], name: str) -> int:
     """Return a NumericDate in whole seconds that must be there."""
     value = claims.get(name)
-    if type(value) is not int or not 0 < value < MAX_INSTANT_S:  # bool is an int to Python and no time to us
+    if type(value) is not int or not 0 < value <= MAX_INSTANT_S:  # bool is an int to Python and no time to us
         raise ClaimError(name)
     return value
 

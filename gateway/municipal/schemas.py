@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.base.clock import FIRST_DAY, LAST_DAY
 from gateway.credit.feed_wire import OWN_MEMBERS, EntryLine, PenaltyLine, RegistrationLine
 from gateway.municipal.manifest import HeadDocument, ManifestDocument
 
@@ -51,7 +52,8 @@ def _line() -> dict[str, Any]:
     return {
         "$schema": _DIALECT,
         "title": "One line of a feed file (NDJSON)",
-        "description": "A lower-case member that is not listed makes a line unreadable; an upper-case one is ignored.",
+        "description": "A lower-case member that is not listed makes a line unreadable, "
+        f"and so does a day before {FIRST_DAY} or after {LAST_DAY}; an upper-case member that is not listed is ignored.",
         "oneOf": [*puts, delete],
         "$defs": _without_our_words(definitions),
     }

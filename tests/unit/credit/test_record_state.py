@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from gateway.credit.periods import add_months, shanghai_day
+from gateway.base.clock import shanghai_date
+from gateway.credit.periods import add_months
 from gateway.credit.record import Area, Decision, PersonRole, Procedure, RemovalReason, Tier
 from gateway.credit.state import State, standing_of
 from tests.unit.credit.factories import catalogue, make_entry, make_penalty, noon
@@ -45,7 +46,7 @@ def test_days_turn_at_midnight_of_shanghai():
     """Trap 11: time zone Asia/Shanghai."""
     midnight = noon(dt.date(2026, 5, 20)) + 12 * 3_600_000
 
-    assert (shanghai_day(midnight - 1), shanghai_day(midnight)) == (dt.date(2026, 5, 20), dt.date(2026, 5, 21))
+    assert (shanghai_date(midnight - 1), shanghai_date(midnight)) == (dt.date(2026, 5, 20), dt.date(2026, 5, 21))
 
 
 def test_a_penalty_is_received_until_dated_and_published():
