@@ -1,7 +1,8 @@
 """The partner's routes: ask, and read again what was answered.
 
 Every route here is protected. A refusal of an authenticated caller is a leaf of the log before it is an answer; if the log cannot take
-it, the caller is told that instead: nobody learns anything from us that is not on record.
+it, the caller is told that instead: nobody learns anything from us that is not on record. A defect of ours is such a refusal too: its
+proof is used up like any other's, so that the same bytes do not run into it a second time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 
 from gateway.api.needs import Needs
 from gateway.api.wire import parse_idempotency_key, parse_question
-from gateway.base.errors import ErrorKind, GatewayError
+from gateway.base.errors import ErrorKind, GatewayError, as_refusal
 from gateway.base.ids import is_id
 from gateway.identity.grants import Scope, require_scope
 from gateway.verification.call import Call
@@ -26,8 +27,8 @@ READ: Final = "verification.read"
 READ_RECEIPT: Final = "verification.receipt"
 ID_PREFIX: Final = "ver"
 
-# Nothing can be recorded while these hold: the log itself is what failed.
-_NOT_RECORDABLE: Final = frozenset({ErrorKind.STORE_UNAVAILABLE, ErrorKind.OVERLOADED, ErrorKind.INTERNAL})
+# Nothing can be recorded while these hold: the log itself is out of reach.
+_NOT_RECORDABLE: Final = frozenset({ErrorKind.STORE_UNAVAILABLE, ErrorKind.OVERLOADED})
 _FIRST_ANSWER: Final = ()
 _SAME_ANSWER: Final = (("Idempotent-Replayed", "true"),)
 
@@ -65,7 +66,7 @@ class PartnerRoutes:
         # 2
         try:
             raw = await read_body(exchange, JSON_TYPE, needs.body_limits)
-        except GatewayError as exc:
+        except Exception as exc:
             await self._record(sender.call(exchange, VERIFY, b""), exc, None)
             raise
         call = sender.call(exchange, VERIFY, raw)
@@ -78,7 +79,7 @@ class PartnerRoutes:
             purpose = question.purpose
             # 4
             proven = await needs.verify(call, question)
-        except GatewayError as exc:
+        except Exception as exc:
             await self._record(call, exc, purpose)
             raise
         exchange.outcome = proven.outcome
@@ -113,12 +114,13 @@ class PartnerRoutes:
             if not is_id(ID_PREFIX, verification_id):
                 raise GatewayError(ErrorKind.NOT_FOUND)
             return await work(call, verification_id)
-        except GatewayError as exc:
+        except Exception as exc:
             await self._record(call, exc, None)
             raise
 
-    async def _record(self, call: Call, refusal: GatewayError, purpose: str | None) -> None:
-        """Put a refusal on record; what the ledger raises replaces it."""
+    async def _record(self, call: Call, error: Exception, purpose: str | None) -> None:
+        """Put a refusal, or a defect of ours, on record before it goes on; what the ledger raises replaces it."""
+        refusal = as_refusal(error)
         if refusal.kind not in _NOT_RECORDABLE:
             await self._needs.ledger.refused(call, refusal, status=status_of(refusal.kind), purpose=purpose)
 

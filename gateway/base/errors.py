@@ -98,3 +98,8 @@ class GatewayError(Exception):
         self.facts: Final = _NO_FACTS if facts is None else facts
         self.faults: Final = tuple(faults)
         self.retry_after_s: Final = retry_after_s
+
+
+def as_refusal(error: Exception) -> GatewayError:
+    """Return a refusal as it is, and ``INTERNAL`` for anything else: a defect of ours, of which a stranger learns no more."""
+    return error if isinstance(error, GatewayError) else GatewayError(ErrorKind.INTERNAL)

@@ -14,7 +14,7 @@ from typing import Final
 
 from gateway.base.clock import Clock, Millis
 from gateway.base.codec import b64url
-from gateway.base.errors import GatewayError
+from gateway.base.errors import ErrorKind, GatewayError, as_refusal
 from gateway.identity.assertion import (
     ASSERTION_TYPE,
     AssertionRefused,
@@ -41,6 +41,7 @@ MAX_PARAMETERS: Final = 32
 """A token request needs three to six."""
 TOKEN_JTI_BYTES: Final = 16
 PROOF_REPLAYED: Final = "proof_replayed"
+INTERNAL_STATUS: Final = 500
 _SECRET_PARAMETERS: Final = frozenset({"client_secret"})
 
 
@@ -116,8 +117,8 @@ class GrantToken:
         """Grant a token or raise ``OAuthError``; a ``GatewayError`` means that a store failed.
 
         1. strict form, one authentication method, grant type  2. proof: form, address, time, nonce  3. client and assertion, and
-        that the log registered partner and key; from here on a refusal is on record before it is answered  4. signature of the
-        proof  5. scope and resource  6. one commit: both one-time ids, live credential, leaf  7. answer.
+        that the log registered partner and key; from here on a refusal, or a defect of ours, is on record before it is answered
+        4. signature of the proof  5. scope and resource  6. one commit: both one-time ids, live credential, leaf  7. answer.
 
         The nonce comes before the assertion is used up, so that a client may send the same assertion again with the nonce.
         """
@@ -135,8 +136,8 @@ class GrantToken:
             scopes = self._decide_grant(form, client)
             # 6
             token = await self._issue(self._make_issue(request, client, proof, scopes=scopes, now=now), client)
-        except OAuthError as refusal:
-            await self._record_refusal(request, client, refusal, now)
+        except Exception as exc:
+            await self._record_refusal(request, client, exc, now)
             raise
         # 7
         return TokenResponse(
@@ -232,11 +233,13 @@ class GrantToken:
             raise OAuthError(OAuthCode.INVALID_CLIENT, reason="key_revoked", client_id=issue.client_id) from exc
 
     async def _record_refusal(
-        self, request: TokenRequest, client: VerifiedAssertion, refusal: OAuthError, now: Millis
+        self, request: TokenRequest, client: VerifiedAssertion, error: Exception, now: Millis
     ) -> None:
         """Commit the leaf of a refusal; if the assertion turns out to be used or its key dead, that is the refusal."""
-        if refusal.error == OAuthCode.INVALID_CLIENT:
-            return  # the commit has found that nobody authenticated
+        told = _told(error)
+        if told is None:
+            return
+        reason, status = told
         client_id = client.partner.client_id
         try:
             await self._ledger.record_refusal(
@@ -244,16 +247,26 @@ class GrantToken:
                     request_hash=request.request_hash,
                     partner_id=client.partner.partner_id,
                     credential=client.key.thumbprint,
-                    reason=refusal.reason,
-                    status=refusal.status,
+                    reason=reason,
+                    status=status,
                     refused_ms=now,
-                    assertion_claim=None if refusal.reason == PROOF_REPLAYED else client.claim,
+                    assertion_claim=None if reason == PROOF_REPLAYED else client.claim,
                 )
             )
         except Replayed as exc:
+            if isinstance(error, GatewayError):
+                return  # the log's own trouble, perhaps after its commit had used the assertion up: what it said stands
             raise OAuthError(OAuthCode.INVALID_CLIENT, reason="assertion_replayed", client_id=client_id) from exc
         except CredentialRevoked as exc:
             raise OAuthError(OAuthCode.INVALID_CLIENT, reason="key_revoked", client_id=client_id) from exc
+
+
+def _told(error: Exception) -> tuple[str, int] | None:
+    """Return reason and status of a refusal's leaf; None where nobody authenticated, or the log is out of reach."""
+    if isinstance(error, OAuthError):
+        return None if error.error == OAuthCode.INVALID_CLIENT else (error.reason, error.status)
+    failure = as_refusal(error)
+    return (failure.reason, INTERNAL_STATUS) if failure.kind is ErrorKind.INTERNAL else None
 
 
 def _read_form(request: TokenRequest) -> _Form:

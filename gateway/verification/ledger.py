@@ -112,7 +112,8 @@ class Ledger:
 
         A replayed proof, or a credential that died meanwhile, is raised instead of the original refusal: the commit knows better.
         What the commit itself refused is logged without a claim of its own and at most once a second for one credential, so that
-        a flood of replays does not fill the log.
+        a flood of replays does not fill the log. What the log itself says of its own trouble (``INTERNAL`` with a reason) may come
+        after a commit that burnt the call's one-time id: then it is not the call's own replay, and what was said stands.
         """
         from_commit = refusal.reason in _COMMIT_REASONS
         if from_commit and not self._first_this_second(call):
@@ -125,7 +126,11 @@ class Ledger:
             claim_used=not from_commit,
             sealed=False,
         )
-        raise_if_refused(await self.record(call, happening))
+        outcome = await self.record(call, happening)
+        own_commit = refusal.kind is ErrorKind.INTERNAL and refusal.reason != ErrorKind.INTERNAL
+        if own_commit and isinstance(outcome, Refused) and outcome.reason is Refusal.REPLAYED:
+            return
+        raise_if_refused(outcome)
 
     def _first_this_second(self, call: Call) -> bool:
         second = call.received_ms // 1000

@@ -49,8 +49,12 @@ class Deadlines:
         self._timer = loop.call_later(LOOK_S, self._look, loop) if self._book else None
 
 
+class DeadlinePassed(TimeoutError):  # noqa: N818 - a statement about what happened
+    """The request's own time is up. Its own type: any other ``TimeoutError`` out of a handler is a defect of ours."""
+
+
 class RequestDeadline:
-    """Cancels its task when time is up, and turns that cancellation into ``TimeoutError``."""
+    """Cancels its task when time is up, and turns that cancellation into ``DeadlinePassed``."""
 
     __slots__ = ("_deadlines", "_expired", "_task")
 
@@ -68,7 +72,7 @@ class RequestDeadline:
         if self._expired and isinstance(error, asyncio.CancelledError):
             if self._task.uncancel() > 0:
                 return
-            raise TimeoutError from error
+            raise DeadlinePassed from error
 
     def expire(self) -> None:
         """Time is up."""

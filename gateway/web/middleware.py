@@ -20,7 +20,7 @@ from gateway.base.messages import Lang
 from gateway.identity.authorization import BAD_REQUEST_CHALLENGE
 from gateway.web.activity import OVERLOAD_RETRY_S, Activity
 from gateway.web.answer import AnswerWriter, WireAnswer
-from gateway.web.deadline import Deadlines
+from gateway.web.deadline import DeadlinePassed, Deadlines
 from gateway.web.exchange import Exchange, Reply
 from gateway.web.outbox import Outbox
 from gateway.web.request_lines import RequestLines
@@ -160,7 +160,7 @@ class Front:
                 return await route.handler(exchange)
         except GatewayError as exc:
             return self._refuse(exchange, exc)
-        except TimeoutError:
+        except DeadlinePassed:
             return self._refuse(exchange, _over_deadline(exchange))
         except Exception as exc:  # noqa: BLE001 - the boundary: a defect of ours must give one constant sentence, not a trace
             self.lines.crashed(exchange, exc)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from gateway.base.errors import ErrorKind
 from gateway.web.limits import HttpLimits
 from gateway.web.server import UnfitParser, check_parser
 from tests.fakes.use_cases import GOOD_BODY, HOST, World, request_bytes, running, until
@@ -231,7 +232,8 @@ async def test_an_unknown_exception_gives_one_constant_sentence_and_an_error_lin
         assert "secret" not in answer.body.decode()
         [fields] = [fields for event, fields in gateway.world.log.lines if event == "request_crashed"]
         assert fields["request_id"] == answer.header("Request-Id")
-        assert gateway.world.ledger.written == []
+        [(_call, refusal, status, purpose)] = gateway.world.ledger.written
+        assert (refusal.kind, status, purpose) == (ErrorKind.INTERNAL, 500, "onboarding")
         assert (await gateway.verify()).status == 200
 
 
