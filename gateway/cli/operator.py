@@ -52,9 +52,9 @@ class Operator(Protocol):
     async def revoke_key(self, key: str, *, client_id: str | None, compromised: bool) -> tuple[RegisteredKey, int]:
         """Take a key out of use; return it and the index of the leaf.
 
-        ``key`` is a thumbprint, or the partner's name for the key together with ``client_id``. When this returns, no audit
-        commit admits the key any more. ``NOT_FOUND``: ``key_unknown``, ``client_unknown``. ``CONFLICT``: ``last_key``
-        (unless compromised), ``key_retired``, ``key_compromised``.
+        ``key`` is a thumbprint, which goes before any name, or the partner's name for the key together with ``client_id``.
+        When this returns, no audit commit admits the key any more. ``NOT_FOUND``: ``key_unknown``, ``client_unknown``. ``CONFLICT``:
+        ``last_key`` (unless compromised), ``key_retired``, ``key_compromised``, ``key_ambiguous``.
         """
         ...
 

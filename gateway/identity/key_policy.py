@@ -18,7 +18,7 @@ from typing import Final
 from gateway.base.canonical import Json, JsonError, parse_json_object
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, Fault, GatewayError
-from gateway.identity.jwk import JwkError, PublicKey, parse_public_jwk
+from gateway.identity.jwk import THUMBPRINT, JwkError, PublicKey, parse_public_jwk
 from gateway.identity.partner import LIVE_STATES, KeyPurpose, KeyState, RegisteredKey
 
 MAX_JWK_BYTES: Final = 8192
@@ -40,7 +40,8 @@ def parse_submitted_key(raw: bytes) -> SubmittedKey:
     """Read a submitted JWK; ``VALIDATION_FAILED`` with a fault at its place if it may not be registered.
 
     Fault codes: ``jwk_unreadable``, ``jwk_private`` (the sender has leaked its private key), ``jwk_refused`` (parameter
-    ``reason``), ``kid_malformed``.
+    ``reason``), ``kid_malformed``, ``kid_is_a_thumbprint`` (of another key, if of any: whoever revokes by thumbprint must mean one
+    key and no other).
     """
     if len(raw) > MAX_JWK_BYTES:
         raise _failed([Fault(path="", code="jwk_unreadable")])
@@ -55,6 +56,8 @@ def parse_submitted_key(raw: bytes) -> SubmittedKey:
     except JwkError as exc:
         faults.insert(0, _fault_of(exc))
         raise _failed(faults) from exc
+    if kid is not None and kid != key.thumbprint and THUMBPRINT.fullmatch(kid):
+        faults.append(Fault(path="/kid", code="kid_is_a_thumbprint"))
     if faults:
         raise _failed(faults)
     return SubmittedKey(key=key, kid=kid)

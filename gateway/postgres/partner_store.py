@@ -145,8 +145,9 @@ async def add_key(connection: Connection, queries: Queries, addition: KeyAdditio
 class KeyRevocation:
     """A key to be taken out of use for good.
 
-    ``key`` is its thumbprint, or the partner's name for it together with ``client_id``. ``compromised`` is the state no
-    key comes back from; without it the key is retired, which is refused for the last live key of a client.
+    ``key`` is its thumbprint, or the partner's name for it together with ``client_id``; the thumbprint of a key means that
+    key and no other, whatever another one is called. ``compromised`` is the state no key comes back from; without it the
+    key is retired, which is refused for the last live key of a client.
     """
 
     client_id: str | None
@@ -162,28 +163,40 @@ async def judge_revocation(
 
     Under the lock of ``end_key`` it comes out the same, or is refused: so the leaf can be made before.
     """
-    client_id = revocation.client_id
-    if client_id is None and THUMBPRINT.fullmatch(revocation.key):
-        client_id = await connection.fetchval(queries["owner_of_key"], revocation.key)
-    if client_id is None:
+    owner = None
+    if THUMBPRINT.fullmatch(revocation.key):
+        owner = await connection.fetchval(queries["owner_of_key"], revocation.key)
+    client_id = revocation.client_id or owner
+    if client_id is None or owner not in {None, client_id}:
         raise GatewayError(ErrorKind.NOT_FOUND, reason="key_unknown")
     client = await _existing_client(connection, queries, client_id)
-    found = [key for key in client.keys if revocation.key in {key.thumbprint, key.kid}]
-    if not found:
-        raise GatewayError(ErrorKind.NOT_FOUND, reason="key_unknown")
-    others = [key for key in client.keys if key.state in LIVE_STATES and key is not found[0]]
+    meant = _the_one_meant(client.keys, revocation.key)
+    others = [key for key in client.keys if key.state in LIVE_STATES and key is not meant]
     if not others and not revocation.compromised:
         raise GatewayError(ErrorKind.CONFLICT, reason="last_key")
-    return client, revoke_key(found[0], now=revocation.now, compromised=revocation.compromised)
+    return client, revoke_key(meant, now=revocation.now, compromised=revocation.compromised)
 
 
 async def end_key(connection: Connection, queries: Queries, revocation: KeyRevocation) -> tuple[Client, RegisteredKey]:
-    """Retire or revoke a key; return whose it was and what it is now. ``NOT_FOUND`` or ``CONFLICT`` (``last_key``)."""
+    """Retire or revoke a key; return whose it was and what it is now.
+
+    ``NOT_FOUND``, or ``CONFLICT`` (``last_key``, ``key_ambiguous``).
+    """
     client, _ = await judge_revocation(connection, queries, revocation)
     await connection.fetchrow(queries["lock_partner"], client.partner.client_id)
     client, ended = await judge_revocation(connection, queries, revocation)
     await connection.execute(queries["end_key"], ended.thumbprint, ended.state.value, revocation.now)
     return client, ended
+
+
+def _the_one_meant(keys: Sequence[RegisteredKey], name: str) -> RegisteredKey:
+    """Return the key with that thumbprint, else the one of that name: the store keeps names apart, and is not believed."""
+    found = [key for key in keys if key.thumbprint == name] or [key for key in keys if key.kid == name]
+    if not found:
+        raise GatewayError(ErrorKind.NOT_FOUND, reason="key_unknown")
+    if len(found) > 1:
+        raise GatewayError(ErrorKind.CONFLICT, reason="key_ambiguous")
+    return found[0]
 
 
 async def _existing_client(connection: Connection, queries: Queries, client_id: str) -> Client:

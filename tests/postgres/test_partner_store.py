@@ -195,6 +195,64 @@ async def test_the_last_live_key_is_retired_only_if_compromised(connection):
     assert ended.state is KeyState.COMPROMISED
 
 
+async def name_after(database, key: SigningKey, kid: str) -> None:
+    """Name a stored key as no registration would."""
+    owner = await database.connect()
+    await owner.execute("UPDATE identity.partner_key SET kid = $2 WHERE thumbprint = $1", key.public.thumbprint, kid)
+    await owner.close()
+
+
+@pytest.mark.parametrize("client_id", [None, "huoyun-platform"])
+@pytest.mark.parametrize("named", [0, 1])
+async def test_a_thumbprint_means_that_key_and_no_other(database, connection, client_id, named):
+    """Another key that is called like it, in whichever order they stand, is not touched, however often the command is repeated."""
+    for key, kid in zip(KEYS[:2], ("first", "second"), strict=True):
+        await partner_store.add_key(connection, QUERIES, make_addition(key, kid=kid))
+    impostor, meant = KEYS[named], KEYS[1 - named]
+    thumbprint = meant.public.thumbprint
+    await name_after(database, impostor, thumbprint)
+    revocation = make_revocation(thumbprint, client_id=client_id, compromised=True)
+
+    _, ended = await partner_store.end_key(connection, QUERIES, revocation)
+    again = await refusal_of(partner_store.end_key(connection, QUERIES, revocation))
+
+    stored = await partner_store.list_keys(connection, QUERIES, "huoyun-platform")
+    assert ended.thumbprint == thumbprint
+    assert again == (ErrorKind.CONFLICT, "key_compromised")
+    assert {key.thumbprint: key.state for key in stored} == {
+        thumbprint: KeyState.COMPROMISED,
+        impostor.public.thumbprint: KeyState.ACTIVE,
+    }
+
+
+async def test_a_thumbprint_of_another_clients_key_is_no_name_of_ones_own(database, connection):
+    """Said together with the wrong client it is nobody's, even if that client calls a key so."""
+    await partner_store.add_partner(connection, QUERIES, make_partner("a-second"), NOW)
+    await partner_store.add_key(connection, QUERIES, make_addition(KEYS[0]))
+    await partner_store.add_key(connection, QUERIES, make_addition(KEYS[1], client_id="a-second"))
+    await name_after(database, KEYS[1], KEYS[0].public.thumbprint)
+
+    wrong = make_revocation(KEYS[0].public.thumbprint, client_id="a-second", compromised=True)
+
+    assert await refusal_of(partner_store.end_key(connection, QUERIES, wrong)) == (ErrorKind.NOT_FOUND, "key_unknown")
+
+
+async def test_a_name_of_two_keys_is_a_conflict(database, connection):
+    """A rule of the database keeps names apart; where somebody took it away, a guess would end the wrong key."""
+    for key, kid in zip(KEYS[:2], ("first", "second"), strict=True):
+        await partner_store.add_key(connection, QUERIES, make_addition(key, kid=kid))
+    owner = await database.connect()
+    await owner.execute("ALTER TABLE identity.partner_key DROP CONSTRAINT partner_key_partner_id_kid_key")
+    await owner.close()
+    await name_after(database, KEYS[1], "first")
+
+    ended = partner_store.end_key(connection, QUERIES, make_revocation("first", client_id="huoyun-platform"))
+
+    assert await refusal_of(ended) == (ErrorKind.CONFLICT, "key_ambiguous")
+    stored = await partner_store.list_keys(connection, QUERIES, "huoyun-platform")
+    assert {key.state for key in stored} == {KeyState.ACTIVE}
+
+
 async def test_a_key_nobody_has_is_not_found(connection):
     for key, client_id in ((KEYS[3].public.thumbprint, None), ("no-such", "huoyun-platform"), ("no-such", None)):
         ended = partner_store.end_key(connection, QUERIES, make_revocation(key, client_id=client_id))

@@ -132,6 +132,9 @@ WORDS: Final[dict[str, Sentence]] = {
         "该客户端已有两把可用密钥,请先停用一把。", "The client has two live keys already; retire one first."
     ),
     "key_unknown": Sentence("没有这把密钥。", "There is no such key."),
+    "key_ambiguous": Sentence(
+        "该名称对应多把密钥;请改用指纹。", "Several keys go by that name: give the thumbprint instead."
+    ),
     "key_retired": Sentence("该密钥已停用。", "The key is retired already."),
     "key_compromised": Sentence("该密钥已标记为泄露。", "The key is marked compromised already."),
     "last_key": Sentence(
@@ -145,6 +148,9 @@ WORDS: Final[dict[str, Sentence]] = {
     ),
     "jwk_refused": Sentence("不接受的密钥({reason})", "a key of a kind we do not accept ({reason})"),
     "kid_malformed": Sentence("kid 只能含字母、数字与 . _ ~ -", "kid may hold letters, digits and . _ ~ - only"),
+    "kid_is_a_thumbprint": Sentence(
+        "kid 形如指纹,却不是该密钥自己的指纹", "the kid has the form of a thumbprint and is not the key's own"
+    ),
     "leaf_unknown": Sentence("没有这个条目。", "There is no such leaf."),
     "not_client_id": Sentence(
         "客户端标识须为 3 至 63 位小写字母、数字或连字符,以字母或数字开头。",

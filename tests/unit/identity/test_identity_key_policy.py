@@ -52,6 +52,14 @@ def test_a_partner_may_name_its_key():
     assert register(submitted(kid="key-2026.11")).kid == "key-2026.11"
 
 
+def test_a_key_may_be_named_after_its_own_thumbprint():
+    """A name as long as a thumbprint that could not be one is a name."""
+    own = KEY.public.thumbprint
+
+    assert register(submitted(kid=own)).kid == own
+    assert register(submitted(kid="." * 43)).kid == "." * 43
+
+
 def test_a_key_may_begin_later_but_not_earlier_than_now():
     assert register(not_before=Millis(NOW + 5)).why_unusable(NOW) == "key_not_yet_active"
     assert register(not_before=Millis(0)).not_before_ms == NOW
@@ -75,6 +83,8 @@ def test_a_key_may_begin_later_but_not_earlier_than_now():
         (submitted(kid="a b"), [("/kid", "kid_malformed", None)]),
         (submitted(kid=5), [("/kid", "kid_malformed", None)]),
         (submitted(kid=""), [("/kid", "kid_malformed", None)]),
+        (submitted(kid=OTHER_KEY.public.thumbprint), [("/kid", "kid_is_a_thumbprint", None)]),
+        (submitted(kid="A" * 43), [("/kid", "kid_is_a_thumbprint", None)]),
         (submitted(kid="", crv="x"), [("", "jwk_refused", "unsupported_curve"), ("/kid", "kid_malformed", None)]),
     ],
     ids=[
@@ -93,6 +103,8 @@ def test_a_key_may_begin_later_but_not_earlier_than_now():
         "kid with blank",
         "kid integer",
         "kid empty",
+        "kid of another key",
+        "kid like a thumbprint",
         "two faults at once",
     ],
 )
