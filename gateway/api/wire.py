@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Annotated, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from gateway.base.canonical import Json, JsonError, canonical_json, parse_json
 from gateway.base.errors import ErrorKind, Fault, GatewayError
 from gateway.credit.identifiers import IdentifierError, Uscc, name_key, parse_uscc
 from gateway.verification.question import Purpose, Question, Relation
+from gateway.web.problem import MAX_FAULTS
 
 MAX_USCC_CHARS: Final = 64
 """What may be typed around a code of 18 characters: spaces, full-width forms."""
@@ -156,11 +158,12 @@ def parse_idempotency_key(values: Sequence[str]) -> str | None:
 
 
 def _validation_failed(value: Json) -> GatewayError:
-    """Walk a body that is known to be bad and name everything wrong with it."""
+    """Walk a body that is known to be bad and name everything wrong with it, as far as is told."""
     if not isinstance(value, dict):
         faults: tuple[Fault, ...] = (Fault(path="", code="not_an_object"),)
     else:
-        faults = tuple(_body_faults(value))
+        # One more than is told, so that it can be said that there are more; then no further look, whatever was sent.
+        faults = tuple(islice(_body_faults(value), MAX_FAULTS + 1))
     # Should the second look find nothing, the types know a rule that this walk does not: refuse all the same.
     return GatewayError(ErrorKind.VALIDATION_FAILED, faults=faults or (Fault(path="", code="invalid"),))
 

@@ -160,7 +160,7 @@ class ProblemRenderer:
         kind = refusal.kind
         text = PROBLEMS[kind]
         faults = refusal.faults[:MAX_FAULTS]
-        count = max(len(refusal.faults), 1)
+        count = f"{MAX_FAULTS}+" if len(refusal.faults) > MAX_FAULTS else str(max(len(refusal.faults), 1))
         document = Problem(
             type=self._types[kind],
             title=_in(text.title, lang),

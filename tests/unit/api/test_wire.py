@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.api.wire import parse_idempotency_key, parse_question
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.verification.question import Purpose, Relation
+from gateway.web.problem import MAX_FAULTS
 
 USCC = "919900000000000192"
 FULL_WIDTH = "".join(chr(ord(character) + 0xFEE0) for character in USCC)
@@ -60,6 +61,13 @@ def test_the_canonical_body_does_not_depend_on_spelling():
 @pytest.mark.parametrize("typed", [f"  {USCC} ", FULL_WIDTH, f"\u3000{FULL_WIDTH}", USCC.lower()])
 def test_a_code_is_read_as_people_type_it(typed):
     assert parse_question(body(subject={"uscc": typed}), None).uscc == USCC
+
+
+def test_the_faults_of_a_body_are_sought_as_far_as_they_are_told():
+    """62 kB of unknown members are as quickly refused as fifty of them: the walk ends where the list does."""
+    many = json.dumps({f"x{number}": 0 for number in range(6000)}).encode()
+
+    assert len(faults(many)) == MAX_FAULTS + 1
 
 
 def test_a_name_alone_is_a_question():

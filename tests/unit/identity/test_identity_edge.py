@@ -213,6 +213,11 @@ def test_the_entity_tag_changes_with_the_document():
         ("https://h/%7ea/%2fb/%c3%a9", "https://h/~a/%2Fb/%C3%A9"),
         ("https://h/a//b", "https://h/a//b"),
         ("https://h/a?b=/../c", "https://h/a"),
+        ("https://h/a?b#c?d#e", "https://h/a"),
+        ("https://h#/../c", "https://h/"),
+        ("https://h?#", "https://h/"),
+        ("https://h/a?b\x7f", None),
+        ("https://h/a?" + "#" * 2000 + " ", None),
         ("https://h/a/../b", None),
         ("https://h/a/%2E%2e/b", None),
         ("https://h/.", None),
@@ -266,6 +271,26 @@ def test_many_addresses_do_not_fill_the_memory():
 
     assert all(matcher.matches(f"https://h/{n}", f"/{n}") for n in range(2000))
     assert len(matcher._known) == 256
+
+
+def test_what_is_asked_for_is_remembered_whatever_came_before():
+    """A stranger's many spellings of one address push out each other, and nobody for good."""
+    matcher = AddressMatcher("https://h")
+    for n in range(2000):
+        assert matcher.matches(f"https://h/a?{n}", "/a")
+
+    assert matcher.matches("https://h/b", "/b")
+    assert matcher._known.get("https://h/b /b")
+
+
+def test_a_remembered_pair_is_no_other_pair():
+    """A space can stand in neither half of what matched."""
+    matcher = AddressMatcher("https://h")
+    assert matcher.matches("https://h/a", "/a")
+
+    assert not matcher.matches("https://h/a /a", "")
+    assert not matcher.matches("https://h/a /b", "/a")
+    assert not matcher.matches("", "https://h/a /a")
 
 
 def test_the_cache_forgets_what_was_not_asked_for_longest():
