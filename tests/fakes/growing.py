@@ -1,0 +1,245 @@
+"""Requests that a stranger may let grow: every field of the protocol, filled with what parsers find hard.
+
+For: the test that counts the work of refusing them, and anybody who measures it. Not for: requests that are answered.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+from gateway.identity.client import ASSERTION_TYPE
+from tests.fakes.use_cases import CLIENT_ID, CLIENT_KEY, HOST, ISSUER, PROOF_KEY, World, request_bytes
+
+ASK = "/v1/verifications"
+TOKEN = "/oauth2/token"
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+JSON = ("Content-Type", "application/json")
+
+FILLERS = {
+    "letters": "a",
+    "signs": "#",
+    "slashes": "/",
+    "escapes": "%41",
+    "commas": ",",
+    "quotes": '"',
+    "backslashes": "\\",
+    "brackets": "[",
+    "pairs": "[]",
+    "quality": ";q=0.1,",
+    "blanks": " ",
+    "ampersands": "&a=",
+    "dashes": "-a",
+    "digits": "9",
+}
+"""What a text is filled with: each is hard for somebody (alternatives, separators, escapes, openings without an end)."""
+
+MAX_FIELD = 8000
+MAX_TARGET = 4000
+MAX_JWS = 8000
+MAX_BODY = 64_000
+
+
+@dataclass(frozen=True)
+class Field:
+    """Something a stranger can let grow: ``build`` returns the request with so much of a filler in it."""
+
+    largest: int
+    build: Callable[[World, str], bytes]
+
+
+def segment(value: object) -> str:
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def jws(header: object, claims: object) -> str:
+    """A token with a signature that nobody made: everything before the signature is looked at."""
+    return f"{segment(header)}.{segment(claims)}.{segment(bytes(64))}"
+
+
+def proof(world: World, path: str, header: dict[str, Any] | None = None, **claims: Any) -> str:
+    members = {"typ": "dpop+jwt", "alg": "ES256", "jwk": dict(PROOF_KEY.public.jwk), **(header or {})}
+    said = {"jti": "a-fresh-identifier", "htm": "POST", "htu": ISSUER + path, "iat": world.clock.now // 1000, **claims}
+    return jws(members, said)
+
+
+def assertion(world: World, header: dict[str, Any] | None = None, **claims: Any) -> str:
+    now = world.clock.now // 1000
+    members = {"alg": "ES256", "kid": CLIENT_KEY.public.thumbprint, **(header or {})}
+    said = {
+        "iss": CLIENT_ID,
+        "sub": CLIENT_ID,
+        "aud": ISSUER,
+        "iat": now,
+        "exp": now + 60,
+        "jti": "a-fresh-one",
+        **claims,
+    }
+    return jws(members, said)
+
+
+def token_request(world: World, text: str = "", *, name: str = "client_assertion", given: str | None = None) -> bytes:
+    form = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": assertion(world),
+    }
+    form[name] = text if given is None else given
+    body = "&".join(f"{key}={quote_from_bytes(value.encode())}" for key, value in form.items()).encode()
+    return request_bytes("POST", TOKEN, [("DPoP", proof(world, TOKEN)), FORM], body)
+
+
+def at_token(dpop: str) -> bytes:
+    return request_bytes("POST", TOKEN, [("DPoP", dpop), FORM], b"grant_type=client_credentials&client_assertion=a")
+
+
+def asking(world: World, *headers: tuple[str, str], body: bytes = b"{}") -> bytes:
+    kinds = {name for name, _value in headers}
+    own = [JSON] if "Content-Type" not in kinds else []
+    return request_bytes("POST", ASK, [*world.credentials(ASK), *own, *headers], body)
+
+
+def with_query(world: World, query: str) -> bytes:
+    return request_bytes("POST", f"{ASK}?{query}", [*world.credentials(ASK), JSON], b"{}")
+
+
+def header_field(name: str) -> Field:
+    return Field(MAX_FIELD, lambda world, text: asking(world, (name, text.strip() or "x")))
+
+
+def proof_claim(name: str) -> Field:
+    return Field(5000, lambda world, text: at_token(proof(world, TOKEN, **{name: text})))
+
+
+def proof_member(name: str) -> Field:
+    return Field(5000, lambda world, text: at_token(proof(world, TOKEN, {name: text})))
+
+
+def assertion_claim(name: str) -> Field:
+    return Field(5000, lambda world, text: token_request(world, assertion(world, **{name: text})))
+
+
+def form_field(name: str) -> Field:
+    return Field(20_000, lambda world, text: token_request(world, text, name=name))
+
+
+def json_body(shape: Callable[[str], object]) -> Field:
+    return Field(MAX_BODY // 2, lambda world, text: asking(world, body=json.dumps(shape(text)).encode()))
+
+
+def raw_body(frame: bytes) -> Field:
+    return Field(MAX_BODY, lambda world, text: asking(world, body=frame % text.encode()))
+
+
+FIELDS: dict[str, Field] = {
+    # the target
+    "path": Field(MAX_TARGET, lambda _world, text: request_bytes("GET", f"/{_as_target(text)}")),
+    "path of a tile": Field(
+        MAX_TARGET, lambda _world, text: request_bytes("GET", f"/v1/log/tile/0/{_as_target(text)}")
+    ),
+    "path of an answer": Field(MAX_TARGET, lambda _world, text: request_bytes("GET", f"{ASK}/{_as_target(text)}")),
+    "query": Field(MAX_TARGET, lambda world, text: with_query(world, _as_target(text))),
+    "query of the log": Field(
+        MAX_TARGET, lambda _world, text: request_bytes("GET", f"/v1/log/proofs/inclusion?index={_as_target(text)}")
+    ),
+    # header fields
+    "Authorization": Field(
+        MAX_FIELD, lambda _world, text: request_bytes("POST", ASK, [("Authorization", text.strip() or "x")], b"")
+    ),
+    "token": Field(
+        MAX_FIELD, lambda _world, text: request_bytes("POST", ASK, [("Authorization", f"DPoP {text}".strip())], b"")
+    ),
+    "token's header": Field(
+        MAX_JWS // 2,
+        lambda _world, text: request_bytes(
+            "POST",
+            ASK,
+            [("Authorization", f"DPoP {jws({'typ': 'at+jwt', 'alg': 'ES256', 'kid': text}, {})}")],
+            b"",
+        ),
+    ),
+    "DPoP": Field(MAX_FIELD, lambda _world, text: at_token(text.strip() or "x")),
+    **{name: header_field(name) for name in ("Idempotency-Key", "Accept-Language", "Content-Type", "traceparent")},
+    **{name: header_field(name) for name in ("Content-Encoding", "User-Agent", "Cookie", "Accept", "X-Unknown")},
+    "quoted Idempotency-Key": Field(MAX_FIELD, lambda world, text: asking(world, ("Idempotency-Key", f'"{text}"'))),
+    "charset": Field(
+        MAX_FIELD, lambda world, text: asking(world, ("Content-Type", f"application/json;{text}charset=".strip()))
+    ),
+    "If-None-Match": Field(
+        MAX_FIELD,
+        lambda _world, text: request_bytes(
+            "GET", "/.well-known/oauth-authorization-server", [("If-None-Match", text.strip() or "x")]
+        ),
+    ),
+    "Host": Field(
+        MAX_FIELD,
+        lambda _world, text: request_bytes("GET", "/healthz").replace(HOST.encode(), text.strip().encode() or b"x", 1),
+    ),
+    # the proof of possession
+    **{f"proof: {name}": proof_claim(name) for name in ("htu", "htm", "jti", "nonce", "ath", "iat", "unknown")},
+    **{f"proof: header {name}": proof_member(name) for name in ("kid", "typ", "alg", "jwk", "x5c", "unknown")},
+    "proof: htu with a query": Field(
+        5000, lambda world, text: at_token(proof(world, TOKEN, htu=f"{ISSUER}{TOKEN}?{text} "))
+    ),
+    "proof: htu with a path": Field(5000, lambda world, text: at_token(proof(world, TOKEN, htu=f"{ISSUER}/{text} "))),
+    "proof: htu with a host": Field(5000, lambda world, text: at_token(proof(world, TOKEN, htu=f"https://{text}"))),
+    "proof: jwk's x": Field(
+        5000, lambda world, text: at_token(proof(world, TOKEN, {"jwk": {**PROOF_KEY.public.jwk, "x": text}}))
+    ),
+    "proof: RSA modulus": Field(
+        5000,
+        lambda world, text: at_token(
+            proof(world, TOKEN, {"alg": "PS256", "jwk": {"kty": "RSA", "e": "AQAB", "n": text}})
+        ),
+    ),
+    # the client's assertion
+    **{f"assertion: {name}": assertion_claim(name) for name in ("iss", "sub", "aud", "jti", "exp", "unknown")},
+    "assertion: kid": Field(5000, lambda world, text: token_request(world, assertion(world, {"kid": text}))),
+    "assertion: audiences": Field(5000, lambda world, text: token_request(world, assertion(world, aud=list(text)))),
+    # the form
+    **{
+        f"form: {name}": form_field(name)
+        for name in (
+            "client_assertion",
+            "client_assertion_type",
+            "client_id",
+            "grant_type",
+            "scope",
+            "resource",
+            "client_secret",
+            "unknown",
+        )
+    },
+    "form: raw": Field(
+        MAX_BODY, lambda world, text: request_bytes("POST", TOKEN, [("DPoP", proof(world, TOKEN)), FORM], text.encode())
+    ),
+    # the question
+    "body: raw": raw_body(b"%b"),
+    "body: a text": raw_body(b'{"subject":"%b'),
+    "body: an array": raw_body(b"[%b]"),
+    "body: business_ref": json_body(lambda text: {"business_ref": text}),
+    "body: name": json_body(lambda text: {"subject": {"name": text}}),
+    "body: code": json_body(lambda text: {"subject": {"uscc": text}}),
+    "body: purpose": json_body(lambda text: {"purpose": text}),
+    "body: unknown members": json_body(lambda text: {f"{char}{at}": 0 for at, char in enumerate(text[::8])}),
+    "body: unknown members of the subject": json_body(
+        lambda text: {"subject": {f"{char}{at}": 0 for at, char in enumerate(text[::8])}}
+    ),
+    "body: a list": json_body(lambda text: {"subject": list(text[::4])}),
+    "body: escapes": raw_body(b'{"business_ref":"' + rb"\u0041" * 4 + b'%b"}'),
+}
+
+
+def filled(filler: str, size: int) -> str:
+    """So many characters of a filler."""
+    return (FILLERS[filler] * size)[:size]
+
+
+def _as_target(text: str) -> str:
+    """As it can stand in a request line."""
+    return text.replace(" ", "+")
