@@ -89,7 +89,7 @@ def targets_of(rounds: Sequence[Round]) -> dict[str, Spread]:
         "T1": spread(ratios(rates("L5"), floors)),
         "T2": spread(ratios(rates("L1c"), bare_rates)),
         "T4": spread(ratios(rates("L5"), rates(REFERENCE))),
-        "T12a": spread(ratios(rates("bad signature"), floors)),
+        "T12a": spread(ratios(rates("bad signature"), rates("B0V"))),
         "T12b": spread(ratios(rates("unknown key"), bare_rates)),
         "T12c": spread(ratios(rates("expired"), bare_rates)),
         "T12d": spread(ratios(rates("malformed"), bare_rates)),

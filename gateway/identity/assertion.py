@@ -10,7 +10,7 @@ An assertion serves until its ``exp``, but no longer than ``MAX_LIFETIME_S`` aft
 and a stolen assertion should not be worth an hour. It is remembered as used beyond that end, so that it cannot be used again before it.
 
 Unknown client, wrong key and bad signature do the same work and give the same answer, so nobody learns which clients
-exist.
+exist: one key is read and verified against, the one that was meant, or a decoy of the algorithm that the assertion names.
 """
 
 from __future__ import annotations
@@ -24,9 +24,17 @@ from gateway.base.canonical import Json
 from gateway.base.clock import Millis
 from gateway.base.onetime import OneTimeId, one_time_id
 from gateway.identity.claims import FUTURE_SKEW_S, ClaimError, find_instant, require_instant, require_jti, require_text
-from gateway.identity.jwk import parse_public_jwk
+from gateway.identity.decoy import admits, decoy_for
 from gateway.identity.jws import JwsError, JwsKind, UnverifiedJws, parse_compact
-from gateway.identity.partner import CLIENT_ID, Client, KeyPurpose, Partner, PartnerState, RegisteredKey
+from gateway.identity.partner import (
+    CLIENT_ID,
+    KeyPurpose,
+    Partner,
+    PartnerState,
+    RegisteredKey,
+    StoredClient,
+    StoredKey,
+)
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_LIFETIME_S: Final = 300
@@ -83,23 +91,23 @@ def parse_assertion(text: str, *, issuer: str, client_id: str | None, now: Milli
     return UnverifiedAssertion(client_id=subject, kid=jws.kid, jti=jti, end=end, jws=jws)
 
 
-def verify_assertion(unverified: UnverifiedAssertion, client: Client | None, *, now: Millis) -> VerifiedAssertion:
+def verify_assertion(unverified: UnverifiedAssertion, client: StoredClient | None, *, now: Millis) -> VerifiedAssertion:
     """Check the signature with a registered key of the client, then the states of key and partner.
 
     ``client`` is what the directory found for ``unverified.client_id``: None costs as much as a wrong key.
     Raises ``AssertionRefused``.
-
-    WEAK: the decoy for PS256 has 2048 bits, so that a client with a longer RSA key answers some 50 microseconds later;
-    to see that, one must already name its ``kid``, or the client must have one key only.
     """
-    key = _select_key(unverified, client, now)
-    verifier = _DECOYS[unverified.jws.alg] if key is None else key.key
-    if not verifier.verifies(unverified.jws.signature, unverified.jws.signing_input):
-        raise AssertionRefused(
-            "client_unknown" if client is None else "key_unknown" if key is None else "assertion_signature"
-        )
-    if client is None or key is None:
+    jws = unverified.jws
+    meant = _select_key(unverified, client, now)
+    decoy = decoy_for(jws.alg, jws.signature)
+    key = (meant or decoy.stored).read()
+    # An RSA signature that is too long, too short or too large for the key would be refused without the work.
+    verifier = key.key if admits(key.key, jws.signature) else decoy.key
+    verifies = verifier.verifies(jws.signature, jws.signing_input)
+    if client is None or meant is None:  # whatever the decoy says
         raise AssertionRefused("client_unknown" if client is None else "key_unknown")
+    if not verifies or verifier is not key.key:
+        raise AssertionRefused("assertion_signature")
     unusable = key.why_unusable(now)
     if unusable is not None:
         raise AssertionRefused(unusable)
@@ -140,7 +148,7 @@ def _check_times(claims: Mapping[str, Json], now_s: int) -> int:
     return min(exp, iat + MAX_LIFETIME_S)
 
 
-def _select_key(unverified: UnverifiedAssertion, client: Client | None, now: Millis) -> RegisteredKey | None:
+def _select_key(unverified: UnverifiedAssertion, client: StoredClient | None, now: Millis) -> StoredKey | None:
     """Return the client's own key that must have signed, in whatever state; None if the assertion names none.
 
     Without ``kid`` the client must have exactly one usable key: trying several would make the choice the sender's.
@@ -152,29 +160,6 @@ def _select_key(unverified: UnverifiedAssertion, client: Client | None, now: Mil
         named = [key for key in own if key.why_unusable(now) is None]
     else:
         named = [key for key in own if key.kid == unverified.kid]
-    if len(named) != 1 or named[0].key.alg is not unverified.jws.alg:
+    if len(named) != 1 or named[0].alg is not unverified.jws.alg:
         return None
     return named[0]
-
-
-_DECOY_JWKS: Final[tuple[dict[str, Json], ...]] = (
-    {
-        "kty": "EC",
-        "crv": "P-256",
-        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
-        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
-    },
-    {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
-    {
-        "kty": "RSA",
-        "e": "AQAB",
-        "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc"
-        "_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQ"
-        "R0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bF"
-        "TWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
-    },
-)
-"""Keys printed in RFC 7515 A.3, RFC 8037 A.2 and RFC 7638 3.1, verified against where there is no key to verify
-against, so that the time is spent all the same. What they say is never believed: a signature that verifies is refused
-too."""
-_DECOYS: Final = {key.alg: key for key in (parse_public_jwk(jwk, alg=None) for jwk in _DECOY_JWKS)}

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from gateway.base.canonical import parse_json_object
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
-from gateway.identity.jwk import PublicKey
+from gateway.identity.jwk import Algorithm, PublicKey, parse_public_jwk
 
 CLIENT_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{2,62}")
 """Lower case, digits and hyphens: no user name, address or identity number of a person has to look so."""
@@ -82,13 +83,39 @@ class RegisteredKey:
 
     def why_unusable(self, now: Millis) -> str | None:
         """Return why the key may not authenticate now, as a machine word for the log, or None if it may."""
-        if self.state not in LIVE_STATES:
-            return f"key_{self.state.value}"
-        if now < self.not_before_ms:
-            return "key_not_yet_active"
-        if self.retire_at_ms is not None and now >= self.retire_at_ms:
-            return "key_retired"
-        return None
+        return _why_unusable(self.state, self.not_before_ms, self.retire_at_ms, now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredKey:
+    """A registered key as it is kept. Its JWK is not read yet: that costs as much as a signature, so only one is read."""
+
+    kid: str
+    alg: Algorithm
+    jwk: str
+    purpose: KeyPurpose
+    state: KeyState
+    not_before_ms: Millis
+    created_ms: Millis
+    retire_at_ms: Millis | None = None
+    revoked_ms: Millis | None = None
+
+    def why_unusable(self, now: Millis) -> str | None:
+        """As ``RegisteredKey.why_unusable``."""
+        return _why_unusable(self.state, self.not_before_ms, self.retire_at_ms, now)
+
+    def read(self) -> RegisteredKey:
+        """Return the key; ``JsonError`` or ``JwkError`` for a JWK that no registration wrote."""
+        return RegisteredKey(
+            kid=self.kid,
+            key=parse_public_jwk(parse_json_object(self.jwk.encode()), alg=self.alg),
+            purpose=self.purpose,
+            state=self.state,
+            not_before_ms=self.not_before_ms,
+            created_ms=self.created_ms,
+            retire_at_ms=self.retire_at_ms,
+            revoked_ms=self.revoked_ms,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +124,24 @@ class Client:
 
     partner: Partner
     keys: tuple[RegisteredKey, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredClient:
+    """An OAuth client with the keys that an assertion can mean, none of them read yet."""
+
+    partner: Partner
+    keys: tuple[StoredKey, ...]
+
+
+def _why_unusable(state: KeyState, not_before_ms: Millis, retire_at_ms: Millis | None, now: Millis) -> str | None:
+    if state not in LIVE_STATES:
+        return f"key_{state.value}"
+    if now < not_before_ms:
+        return "key_not_yet_active"
+    if retire_at_ms is not None and now >= retire_at_ms:
+        return "key_retired"
+    return None
 
 
 def revoke_key(key: RegisteredKey, *, now: Millis, compromised: bool) -> RegisteredKey:

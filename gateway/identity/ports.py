@@ -1,8 +1,8 @@
 """What identity needs from a store, and what it may rely on.
 
 ``PartnerDirectory``. Consistency: may lag by the time a cache keeps entries (at most one second); exactness comes from
-the ledger. Finding nobody must take the same work as finding somebody. Concurrency: any number of calls. May raise:
-``GatewayError`` of kind ``STORE_UNAVAILABLE``.
+the ledger. Finding nobody must take the same work as finding somebody, and no key is read here. Concurrency: any number
+of calls. May raise: ``GatewayError`` of kind ``STORE_UNAVAILABLE``.
 
 ``Registrations``. Says whether the log bears out what the directory gave: rows are claims, leaves are facts. Asked only after the
 client's signature was found good, so that nobody else learns from its time which keys exist. May raise: ``Unregistered``, and
@@ -21,7 +21,7 @@ from typing import Final, Protocol
 
 from gateway.base.clock import Millis
 from gateway.base.onetime import OneTimeId
-from gateway.identity.partner import Client, Partner, RegisteredKey
+from gateway.identity.partner import Partner, RegisteredKey, StoredClient
 
 
 class Replayed(Exception):  # noqa: N818 - a statement about what happened
@@ -90,8 +90,8 @@ class Registrations(Protocol):
 class PartnerDirectory(Protocol):
     """Finds clients by their identifier."""
 
-    async def find_client(self, client_id: str) -> Client | None:
-        """Return the client with all its keys, in whatever state, or None."""
+    async def find_client(self, client_id: str, kid: str | None) -> StoredClient | None:
+        """Return the client with its keys of that name, in whatever state (without a name: with all of them), or None."""
         ...
 
 

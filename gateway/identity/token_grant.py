@@ -172,7 +172,7 @@ class GrantToken:
     async def _authenticate(self, form: _Form, now: Millis) -> VerifiedAssertion:
         try:
             assertion = parse_assertion(form.assertion, issuer=self._issuer, client_id=form.client_id, now=now)
-            client = await self._directory.find_client(assertion.client_id)
+            client = await self._directory.find_client(assertion.client_id, assertion.kid)
             verified = verify_assertion(assertion, client, now=now)
             await self._registrations.require(verified.partner, verified.key)
         except AssertionRefused as exc:

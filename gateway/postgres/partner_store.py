@@ -11,9 +11,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from gateway.base.canonical import canonical_json, parse_json_object
+from gateway.base.canonical import canonical_json
 from gateway.base.errors import ErrorKind, GatewayError
-from gateway.identity.jwk import THUMBPRINT, Algorithm, parse_public_jwk
+from gateway.identity.jwk import THUMBPRINT, Algorithm
 from gateway.identity.key_policy import SubmittedKey, register_key
 from gateway.identity.partner import (
     LIVE_STATES,
@@ -23,6 +23,8 @@ from gateway.identity.partner import (
     Partner,
     PartnerState,
     RegisteredKey,
+    StoredClient,
+    StoredKey,
     revoke_key,
 )
 from gateway.postgres.pool import ACQUIRE_DEADLINE_S, SERVER_AWAY, Connection, Pool, Row
@@ -45,21 +47,23 @@ class ListedPartner:
 
 
 class PostgresPartnerDirectory:
-    """``PartnerDirectory`` through a pool. A client that does not exist costs the same one query."""
+    """``PartnerDirectory`` through a pool. A client that does not exist costs the same one query, and one row comes back."""
 
     def __init__(self, pool: Pool, queries: Queries) -> None:
         self._pool: Final = pool
-        self._find: Final = queries["find_client"]
+        self._find: Final = queries["find_candidates"]
 
-    async def find_client(self, client_id: str) -> Client | None:
-        """Return the client with all its keys, or None; ``STORE_UNAVAILABLE`` if the database does not answer."""
+    async def find_client(self, client_id: str, kid: str | None) -> StoredClient | None:
+        """Return the client with its keys of that name, or None; ``STORE_UNAVAILABLE`` if the database does not answer."""
         try:
             async with asyncio.timeout(FIND_DEADLINE_S):
                 async with self._pool.acquire(timeout=ACQUIRE_DEADLINE_S) as connection:
-                    rows = await connection.fetch(self._find, client_id)
+                    rows = await connection.fetch(self._find, client_id, kid)
         except SERVER_AWAY as exc:
             raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts={"error": type(exc).__name__}) from exc
-        return _client(rows) if rows else None
+        keys = [(row["is_key"], _stored_key(row)) for row in rows]
+        client = StoredClient(partner=_partner(rows[0]), keys=tuple(key for is_key, key in keys if is_key))
+        return client if rows[0]["is_client"] else None
 
 
 async def list_partners(connection: Connection, queries: Queries) -> tuple[ListedPartner, ...]:
@@ -224,9 +228,14 @@ def _partner(row: Row) -> Partner:
 
 
 def _key(row: Row) -> RegisteredKey:
-    return RegisteredKey(
+    return _stored_key(row).read()
+
+
+def _stored_key(row: Row) -> StoredKey:
+    return StoredKey(
         kid=row["kid"],
-        key=parse_public_jwk(parse_json_object(row["jwk"].encode()), alg=Algorithm(row["alg"])),
+        alg=Algorithm(row["alg"]),
+        jwk=row["jwk"],
         purpose=KeyPurpose(row["key_purpose"]),
         state=KeyState(row["key_state"]),
         not_before_ms=row["not_before_ms"],

@@ -27,7 +27,7 @@ from gateway.credit.facts import SourceState
 from gateway.identity.client import make_assertion, make_proof, token_form
 from gateway.identity.metadata import render_jwks, render_metadata
 from gateway.identity.nonce import NonceAudience, NonceIssuer
-from gateway.identity.partner import Client, KeyPurpose, KeyState, Partner, PartnerState, RegisteredKey
+from gateway.identity.partner import KeyPurpose, KeyState, Partner, PartnerState, StoredClient, StoredKey
 from gateway.identity.ports import Replayed, TokenIssue, TokenRefusal
 from gateway.identity.proof import ProofVerifier
 from gateway.identity.signing_key import SigningKey
@@ -177,10 +177,11 @@ class FakeDirectory:
 
     state: PartnerState = PartnerState.ACTIVE
 
-    async def find_client(self, client_id: str) -> Client | None:
-        key = RegisteredKey(
+    async def find_client(self, client_id: str, _kid: str | None) -> StoredClient | None:
+        key = StoredKey(
             kid=CLIENT_KEY.public.thumbprint,
-            key=CLIENT_KEY.public,
+            alg=CLIENT_KEY.public.alg,
+            jwk=msgspec.json.encode(dict(CLIENT_KEY.public.jwk)).decode(),
             purpose=KeyPurpose.CLIENT_AUTH,
             state=KeyState.ACTIVE,
             not_before_ms=Millis(0),
@@ -195,7 +196,7 @@ class FakeDirectory:
             purposes=PURPOSES,
             state=self.state,
         )
-        return Client(partner=partner, keys=(key,)) if client_id == CLIENT_ID else None
+        return StoredClient(partner=partner, keys=(key,)) if client_id == CLIENT_ID else None
 
 
 class FakeRegistrations:

@@ -77,21 +77,31 @@ async def test_a_client_is_found_with_everything_that_was_stored(connection, dir
         await partner_store.add_key(connection, QUERIES, make_addition(KEYS[1])),
     ]
 
-    client = await directory.find_client("huoyun-platform")
+    client = await directory.find_client("huoyun-platform", None)
 
     assert client is not None
     assert client.partner.purposes == frozenset({"onboarding", "risk"})
-    assert {key.thumbprint: (key.kid, key.state, key.key.jwk) for key in client.keys} == {
+    found = [key.read() for key in client.keys]
+    assert {key.thumbprint: (key.kid, key.state, key.key.jwk) for key in found} == {
         key.thumbprint: (key.kid, KeyState.ACTIVE, key.key.jwk) for key in added
     }
 
 
+async def test_a_client_is_found_with_the_key_that_is_named_and_no_other(connection, directory):
+    for key, kid in zip(KEYS[:2], ("first", "second"), strict=True):
+        await partner_store.add_key(connection, QUERIES, make_addition(key, kid=kid))
+
+    found = [await directory.find_client("huoyun-platform", kid) for kid in ("first", "second", "third")]
+
+    assert [[key.kid for key in client.keys] for client in found] == [["first"], ["second"], []]
+
+
 async def test_a_client_without_keys_is_found_and_nobody_is_nobody(directory):
-    client = await directory.find_client("huoyun-platform")
+    client = await directory.find_client("huoyun-platform", None)
 
     assert client is not None
     assert client.keys == ()
-    assert await directory.find_client("nobody-here") is None
+    assert [await directory.find_client("nobody-here", kid) for kid in (None, "first")] == [None, None]
 
 
 async def test_a_database_that_is_gone_is_unavailable(database):
@@ -99,7 +109,7 @@ async def test_a_database_that_is_gone_is_unavailable(database):
     pool = await open_pool(target)
     pool.terminate()
 
-    refusal = await refusal_of(PostgresPartnerDirectory(pool, QUERIES).find_client("huoyun-platform"))
+    refusal = await refusal_of(PostgresPartnerDirectory(pool, QUERIES).find_client("huoyun-platform", None))
 
     assert refusal[0] is ErrorKind.STORE_UNAVAILABLE
 

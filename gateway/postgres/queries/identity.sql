@@ -8,6 +8,21 @@ LEFT JOIN identity.partner_key AS k USING (partner_id)
 WHERE p.client_id = $1
 ORDER BY k.created_ms, k.thumbprint;
 
+-- name: find_candidates
+-- Read a client with its keys of one name, or with all. A whole row comes back for nobody too, so that nobody costs the same:
+-- is_client and is_key say what of it is true.
+SELECT p.partner_id IS NOT NULL AS is_client, coalesce(p.partner_id, 'prt_00000000000000000000000000') AS partner_id,
+    asked.client_id, coalesce(p.name, 'nobody') AS name, coalesce(p.sector, 'nothing') AS sector,
+    coalesce(p.scopes, '{verifications}') AS scopes, coalesce(p.purposes, '{onboarding,risk}') AS purposes,
+    coalesce(p.state, 'closed') AS state,
+    k.kid IS NOT NULL AS is_key, coalesce(k.kid, 'decoy') AS kid, coalesce(k.alg, 'ES256') AS alg,
+    coalesce(k.jwk, repeat('x', 130)) AS jwk, coalesce(k.purpose, 'client-auth') AS key_purpose,
+    coalesce(k.state, 'retired') AS key_state, coalesce(k.not_before_ms, 0) AS not_before_ms, k.retire_at_ms,
+    coalesce(k.created_ms, 0) AS key_created_ms, k.revoked_ms
+FROM (VALUES ($1::text)) AS asked (client_id)
+LEFT JOIN identity.partner AS p ON p.client_id = asked.client_id
+LEFT JOIN identity.partner_key AS k ON k.partner_id = p.partner_id AND ($2::text IS NULL OR k.kid = $2);
+
 -- name: list_partners
 -- Read all partners with the number of their live keys, for operators.
 SELECT p.partner_id, p.client_id, p.name, p.sector, p.scopes, p.purposes, p.state,

@@ -17,7 +17,15 @@ from gateway.identity.assertion import ASSERTION_TYPE
 from gateway.identity.client import token_hash
 from gateway.identity.jwk import Algorithm
 from gateway.identity.nonce import NonceAudience, NonceIssuer
-from gateway.identity.partner import Client, KeyPurpose, KeyState, Partner, PartnerState, RegisteredKey
+from gateway.identity.partner import (
+    KeyPurpose,
+    KeyState,
+    Partner,
+    PartnerState,
+    RegisteredKey,
+    StoredClient,
+    StoredKey,
+)
 from gateway.identity.ports import CredentialRevoked, Replayed, TokenIssue, TokenRefusal, Unregistered
 from gateway.identity.proof import ProofVerifier, VerifiedProof
 from gateway.identity.signing_key import SigningKey
@@ -129,8 +137,24 @@ def make_partner(**changes: Any) -> Partner:
     return Partner(**{**values, **changes})
 
 
-def make_client(*keys: RegisteredKey, **changes: Any) -> Client:
-    return Client(partner=make_partner(**changes), keys=keys or (make_key(),))
+def make_client(*keys: RegisteredKey, **changes: Any) -> StoredClient:
+    """A client as the directory gives it, its keys not read yet."""
+    return StoredClient(partner=make_partner(**changes), keys=tuple(map(stored, keys or (make_key(),))))
+
+
+def stored(key: RegisteredKey) -> StoredKey:
+    """A key as it is kept."""
+    return StoredKey(
+        kid=key.kid,
+        alg=key.key.alg,
+        jwk=json.dumps(dict(key.key.jwk)),
+        purpose=key.purpose,
+        state=key.state,
+        not_before_ms=key.not_before_ms,
+        created_ms=key.created_ms,
+        retire_at_ms=key.retire_at_ms,
+        revoked_ms=key.revoked_ms,
+    )
 
 
 # proofs and tokens --------------------------------------------------------------------------------------------------
@@ -212,9 +236,9 @@ def token_claims(**changes: Any) -> dict[str, Any]:
 class FakeDirectory:
     """The clients of a test."""
 
-    clients: dict[str, Client] = field(default_factory=lambda: {CLIENT_ID: make_client()})
+    clients: dict[str, StoredClient] = field(default_factory=lambda: {CLIENT_ID: make_client()})
 
-    async def find_client(self, client_id: str) -> Client | None:
+    async def find_client(self, client_id: str, _kid: str | None) -> StoredClient | None:
         return self.clients.get(client_id)
 
 

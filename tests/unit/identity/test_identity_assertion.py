@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.base.clock import Millis, utc_day
 from gateway.identity.oauth import DESCRIPTIONS, OAuthCode, OAuthError
-from gateway.identity.partner import Client, KeyState, PartnerState
+from gateway.identity.partner import KeyState, PartnerState, StoredClient
 from tests.unit.identity.kit import (
     CLIENT_ID,
     ED_KEY,
@@ -312,7 +312,7 @@ REFUSED = {
     "A43 pending": (GOOD, "key_pending", make_client(make_key(state=KeyState.PENDING))),
     "A44 client suspended": (GOOD, "partner_suspended", make_client(state=PartnerState.SUSPENDED)),
     "A44 client closed": (GOOD, "partner_closed", make_client(state=PartnerState.CLOSED)),
-    "no key at all": (GOOD, "key_unknown", Client(partner=make_client().partner, keys=())),
+    "no key at all": (GOOD, "key_unknown", StoredClient(partner=make_client().partner, keys=())),
 }
 
 

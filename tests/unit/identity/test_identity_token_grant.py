@@ -378,8 +378,8 @@ async def test_the_proof_is_looked_at_before_the_client_is():
     """Order of checks: with a bad proof the directory is not asked, so junk costs no look-up."""
 
     class Unreachable(FakeDirectory):
-        async def find_client(self, client_id):
-            raise AssertionError(client_id)
+        async def find_client(self, client_id, kid):
+            raise AssertionError(client_id, kid)
 
     assert (await refusal_of(Endpoint(directory=Unreachable()), dpop=[])).error == "invalid_dpop_proof"
 
