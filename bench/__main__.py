@@ -2,13 +2,14 @@
 
     python -m bench                    a valid result: 5 rounds of 8-second windows and the long parts; about 30 minutes
     python -m bench --quick            a look: one round of short windows; says that it is not a valid result
-    python -m bench --only rounds      leave the long parts out (rounds, appends, sharing, memory, trees)
+    python -m bench --only rounds      leave the long parts out (rounds, strangers, appends, sharing, memory, trees)
 
 Steps:
 1. Start PostgreSQL, the levels, the peer.
 2. Rounds until enough are not void (T1, T2, T4, T12).
-3. Appends beside pgbench (T8). 4. Sharing of commits (T10). 5. Memory (T17). 6. Long logs (T18).
-7. Print the tables, write ``bench/results/*.json``.
+3. What strangers can learn by time, and make us spend (T12e, T23). 4. Appends beside pgbench (T8). 5. Sharing of commits (T10).
+6. Memory (T17). 7. Long logs (T18).
+8. Print the tables, write ``bench/results/*.json``.
 
 Ended by a signal, or in any other way, it leaves no process and no folder (``bench.guard``).
 """
@@ -23,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench import machine, report
+from bench import growth, machine, report, tell_apart
 from bench.appends import committer_rate, one_row_a_commit_rate
 from bench.ground import Ground, open_ground
 from bench.guard import guarded
@@ -36,7 +37,7 @@ from bench.window import Plan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PARTS: Final = ("rounds", "appends", "sharing", "memory", "trees")
+PARTS: Final = ("rounds", "strangers", "appends", "sharing", "memory", "trees")
 VALID_ROUNDS: Final = 5
 VALID_WINDOW_S: Final = 8.0
 MERCHANTS: Final = 20_000
@@ -125,6 +126,12 @@ def _rounds(run: Run, ground: Ground) -> None:
 
 def _long_parts(run: Run, ground: Ground) -> None:
     cores = ground.bench.cores
+    if "strangers" in run.parts:
+        say("\nTrying clients that exist beside clients that do not; refusals of growing fields")
+        run.values |= {
+            "T12e": tell_apart.measure(ground.world, cores, say),
+            "T23": growth.measure(ground.world, cores, say),
+        }
     if "appends" in run.parts:
         say("\nDurable appends, beside pgbench with one row a commit")
         _appends(run, ground)

@@ -19,7 +19,7 @@ _FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
 _PADDING: Final = (b"", b"", b"==", b"=")
 # A last group of two characters carries four surplus bits, one of three carries two, one of one character carries no byte at all.
 _LAST: Final = (b"", b"", b"AQgw", b"AEIMQUYcgkosw048")
-_HEX: Final = re.compile(r"(?:[0-9a-f]{2})*")
+_HEX: Final = re.compile(r"(?:[0-9a-f]{2})*+")
 
 
 def b64url(raw: bytes) -> str:

@@ -15,8 +15,9 @@ from gateway.base.errors import ErrorKind, GatewayError
 
 MAX_FIELDS: Final = 50
 """A token request has five."""
-_TEXT: Final = re.compile(rb"(?:[!-$'-~]|%[0-9A-Fa-f]{2})*")
-"""Printable ASCII but ``%`` and ``&``; or a percent-encoded byte. A space arrives as ``+``."""
+_TEXT: Final = re.compile(rb"(?:[!-$'-~]|%[0-9A-Fa-f]{2})*+")
+"""Printable ASCII but ``%`` and ``&``; or a percent-encoded byte. A space arrives as ``+``. Possessive: there is no way back to take, so
+none is remembered (some hundred bytes a character)."""
 
 
 def parse_form(raw: bytes) -> list[tuple[str, str]]:

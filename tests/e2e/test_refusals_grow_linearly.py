@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.fakes.growing import FIELDS, FILLERS, filled
-from tests.fakes.use_cases import Loopback, World, running
+from bench.growing import FIELDS, FILLERS, Sender, filled
+from tests.fakes.use_cases import CLIENT_ID, CLIENT_KEY, ISSUER, PROOF_KEY, Loopback, World, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -60,6 +60,18 @@ async def gateway() -> AsyncIterator[Loopback]:
         yield loopback
 
 
+def sender_of(world: World) -> Sender:
+    """The partner of the gateway of fakes."""
+    return Sender(
+        issuer=ISSUER,
+        client_id=CLIENT_ID,
+        kid=CLIENT_KEY.public.thumbprint,
+        jwk=dict(PROOF_KEY.public.jwk),
+        now_s=world.clock.now // 1000,
+        credentials=world.credentials,
+    )
+
+
 async def work(gateway: Loopback, wire: bytes) -> tuple[int, int]:
     """The status of a request's answer, and the lines it took."""
     client = await gateway.connect()
@@ -78,11 +90,11 @@ def superlinear(small: int, middle: int, large: int) -> bool:
 @pytest.mark.parametrize("name", FIELDS)
 async def test_refusing_costs_no_more_than_the_field_is_long(gateway, name):
     """A quarter, a half and the whole of what may be sent, of each filling."""
-    field = FIELDS[name]
+    field, sender = FIELDS[name], sender_of(gateway.world)
     for filler in FILLERS:
         sizes = [field.largest // part for part in (4, 2, 1)]
-        requests = [field.build(gateway.world, filled(filler, size)) for size in sizes]
-        await work(gateway, field.build(gateway.world, filled(filler, sizes[0])))  # what is made once is made now
+        requests = [field.build(sender, filled(filler, size)) for size in sizes]
+        await work(gateway, field.build(sender, filled(filler, sizes[0])))  # what is made once is made now
         found = [await work(gateway, wire) for wire in requests]
 
         assert all(status < 500 for status, _lines in found), (filler, found)
