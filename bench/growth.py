@@ -37,8 +37,9 @@ from gateway.base.secret import Secret
 from gateway.base.settings import LogFormat, LogLevel, load_settings
 from gateway.identity.client import make_proof
 from gateway.identity.signing_key import SigningKey
+from gateway.web.limits import HttpLimits
 from gateway.web.middleware import FrontPolicy
-from gateway.web.server import HttpLimits, start_server
+from gateway.web.server import start_server
 from gateway.wiring import open_worker
 from gateway.wiring.metrics import Metrics
 

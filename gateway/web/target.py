@@ -18,7 +18,9 @@ HOST: Final = re.compile(
 )
 """A name or an address, and a port."""
 MAX_PORT: Final = 65_535
-_ABSOLUTE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#]*)([^?]*)\??(.*)", re.ASCII | re.DOTALL)
+_ABSOLUTE: Final = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#]*)((?:[/#][^?]*)?)(?:\?(.*))?", re.ASCII | re.DOTALL
+)
 
 
 def split_absolute(target: str, scheme: str | None) -> tuple[str, str, str]:
@@ -34,7 +36,7 @@ def split_absolute(target: str, scheme: str | None) -> tuple[str, str, str]:
     check_host(authority)
     if scheme is not None and named.lower() != scheme:
         raise GatewayError(ErrorKind.MISDIRECTED_REQUEST)
-    return authority, path or "/", query
+    return authority, path or "/", query or ""
 
 
 def check_host(host: str) -> None:

@@ -53,6 +53,14 @@ def is_re(call: ast.Call, names: set[str]) -> bool:
     )
 
 
+def imports(tree: ast.Module, module: str, name: str) -> bool:
+    """Tell whether a module takes a name from another."""
+    return any(
+        isinstance(node, ast.ImportFrom) and node.module == module and name in {alias.name for alias in node.names}
+        for node in ast.walk(tree)
+    )
+
+
 def uses_of(name: str, trees: dict[Path, ast.Module]) -> set[str]:
     """The methods that are called on a name, or one of ``SEARCHING`` if it is handed on to somewhere else."""
     calls, loads = set(), 0
@@ -78,7 +86,9 @@ def patterns() -> Iterator[Found]:
                 name = node.target.id
                 module = importlib.import_module(place.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
                 compiled = getattr(module, name)
-                uses = uses_of(name, trees if not name.startswith("_") else {path: tree})
+                uses = uses_of(
+                    name, {at: one for at, one in trees.items() if at == path or imports(one, module.__name__, name)}
+                )
                 assert uses & (SEARCHING | MATCHING), f"{place}:{name} is not used"
                 yield Found(f"{place}:{name}", compiled.pattern, compiled.flags, bool(uses - MATCHING))
         for node in ast.walk(tree):

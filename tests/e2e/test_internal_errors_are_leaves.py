@@ -30,8 +30,9 @@ from gateway.postgres.partner_store import PostgresPartnerDirectory
 from gateway.postgres.pool import Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
 from gateway.verification.token_ledger import CommittedTokens
+from gateway.web.limits import HttpLimits
 from gateway.web.middleware import FrontPolicy
-from gateway.web.server import HttpLimits, start_server
+from gateway.web.server import start_server
 from gateway.wiring import open_operator
 from gateway.wiring.parts import make_sealer, names
 from tests.conftest import fresh_database
