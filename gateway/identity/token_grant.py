@@ -16,7 +16,6 @@ from gateway.base.clock import Clock, Millis
 from gateway.base.codec import b64url
 from gateway.base.errors import ErrorKind, GatewayError, as_refusal
 from gateway.identity.assertion import (
-    ASSERTION_TYPE,
     AssertionRefused,
     VerifiedAssertion,
     parse_assertion,
@@ -36,13 +35,11 @@ from gateway.identity.ports import (
 )
 from gateway.identity.proof import ProofVerifier, UnverifiedProof, VerifiedProof
 from gateway.identity.token import TokenIssuer
+from gateway.identity.token_form import TokenForm, read_token_form
 
-MAX_PARAMETERS: Final = 32
-"""A token request needs three to six."""
 TOKEN_JTI_BYTES: Final = 16
 PROOF_REPLAYED: Final = "proof_replayed"
 INTERNAL_STATUS: Final = 500
-_SECRET_PARAMETERS: Final = frozenset({"client_secret"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +69,6 @@ class TokenResponse:
     expires_in: int
     scope: str
     dpop_nonce: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Form:
-    assertion: str
-    client_id: str | None
-    scope: str | None
-    resource: str | None
 
 
 class GrantToken:
@@ -124,7 +113,7 @@ class GrantToken:
         """
         now = self._clock.now_ms()
         # 1
-        form = _read_form(request)
+        form = read_token_form(request.parameters, request.authorization, has_query=request.has_query)
         # 2
         unverified_proof = self._parse_proof(request)
         # 3
@@ -169,7 +158,7 @@ class GrantToken:
         except GatewayError as exc:
             raise proof_refused(exc, client_id=None) from exc
 
-    async def _authenticate(self, form: _Form, now: Millis) -> VerifiedAssertion:
+    async def _authenticate(self, form: TokenForm, now: Millis) -> VerifiedAssertion:
         try:
             assertion = parse_assertion(form.assertion, issuer=self._issuer, client_id=form.client_id, now=now)
             client = await self._directory.find_client(assertion.client_id, assertion.kid)
@@ -187,7 +176,7 @@ class GrantToken:
         except GatewayError as exc:
             raise proof_refused(exc, client_id=client.partner.client_id) from exc
 
-    def _decide_grant(self, form: _Form, client: VerifiedAssertion) -> frozenset[str]:
+    def _decide_grant(self, form: TokenForm, client: VerifiedAssertion) -> frozenset[str]:
         client_id = client.partner.client_id
         if form.resource not in {None, self._audience}:
             raise OAuthError(OAuthCode.INVALID_TARGET, reason="resource_unknown", client_id=client_id)
@@ -267,44 +256,3 @@ def _told(error: Exception) -> tuple[str, int] | None:
         return None if error.error == OAuthCode.INVALID_CLIENT else (error.reason, error.status)
     failure = as_refusal(error)
     return (failure.reason, INTERNAL_STATUS) if failure.kind is ErrorKind.INTERNAL else None
-
-
-def _read_form(request: TokenRequest) -> _Form:
-    """Check the parameters as a whole; unknown ones are ignored (RFC 6749 section 3.2)."""
-    if request.has_query:
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="parameters_in_query")
-    if len(request.parameters) > MAX_PARAMETERS:
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="too_many_parameters")
-    form = dict(request.parameters)
-    if len(form) != len(request.parameters):
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="parameter_repeated")
-    _check_methods(request.authorization, form)
-    grant_type = form.get("grant_type")
-    if not grant_type:
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="grant_type_missing")
-    if grant_type != "client_credentials":
-        raise OAuthError(OAuthCode.UNSUPPORTED_GRANT_TYPE, reason="grant_type_unknown")
-    assertion = form.get("client_assertion", "")
-    if not assertion:
-        raise OAuthError(OAuthCode.INVALID_CLIENT, reason="assertion_missing")
-    if form.get("client_assertion_type") != ASSERTION_TYPE:
-        raise OAuthError(OAuthCode.INVALID_CLIENT, reason="assertion_type")
-    # An empty scope is one that asks for nothing; the other parameters count as absent when empty (RFC 6749 section
-    # 3.2).
-    return _Form(
-        assertion=assertion,
-        client_id=form.get("client_id") or None,
-        scope=form.get("scope"),
-        resource=form.get("resource") or None,
-    )
-
-
-def _check_methods(authorization: Sequence[str], form: dict[str, str]) -> None:
-    """Refuse two authentication methods at once, and methods other than an assertion (statements A6, C7)."""
-    other = bool(authorization) or not _SECRET_PARAMETERS.isdisjoint(form)
-    if other and "client_assertion" in form:
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="two_methods")
-    if len(authorization) > 1:
-        raise OAuthError(OAuthCode.INVALID_REQUEST, reason="authorization_repeated")
-    if other and form.get("grant_type") == "client_credentials":
-        raise OAuthError(OAuthCode.INVALID_CLIENT, reason="method_unsupported")

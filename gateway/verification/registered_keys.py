@@ -85,11 +85,11 @@ class RegisteredKeys:
 
     async def _stands(self, partner: Partner, key: RegisteredKey) -> bool:
         """Tell whether the rows are still as given: an operator who revoked the key between two of our reads is no alarm."""
-        client = await self._directory.find_client(partner.client_id)
+        client = await self._directory.find_client(partner.client_id, key.kid)
         if client is None or partner_row(client.partner) != partner_row(partner):
             return False
         row = key_row(key, partner.partner_id)
-        return any(key_row(other, client.partner.partner_id) == row for other in client.keys)
+        return any(key_row(other.read(), client.partner.partner_id) == row for other in client.keys)
 
     async def _contradictions(
         self, rows: tuple[Mapping[str, Json], Mapping[str, Json]], leaves: Sequence[StoredLeaf]

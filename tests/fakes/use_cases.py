@@ -27,7 +27,15 @@ from gateway.credit.facts import SourceState
 from gateway.identity.client import make_assertion, make_proof, token_form
 from gateway.identity.metadata import render_jwks, render_metadata
 from gateway.identity.nonce import NonceAudience, NonceIssuer
-from gateway.identity.partner import KeyPurpose, KeyState, Partner, PartnerState, StoredClient, StoredKey
+from gateway.identity.partner import (
+    KeyPurpose,
+    KeyState,
+    Partner,
+    PartnerState,
+    RegisteredKey,
+    StoredClient,
+    StoredKey,
+)
 from gateway.identity.ports import Replayed, TokenIssue, TokenRefusal
 from gateway.identity.proof import ProofVerifier
 from gateway.identity.signing_key import SigningKey

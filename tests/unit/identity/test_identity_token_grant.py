@@ -5,7 +5,7 @@ import pytest
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.identity.nonce import NonceAudience
 from gateway.identity.oauth import DESCRIPTION, DESCRIPTIONS, OAuthCode, OAuthError
-from gateway.identity.token_grant import MAX_PARAMETERS
+from gateway.identity.token_form import MAX_PARAMETERS
 from tests.unit.identity.kit import (
     CLIENT_ID,
     KEY,

@@ -16,7 +16,7 @@ from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.sealing import Sealer
 from gateway.base.secret import Secret
-from gateway.identity.partner import Client, KeyState, PartnerState, revoke_key
+from gateway.identity.partner import Client, KeyState, PartnerState, StoredClient, revoke_key
 from gateway.identity.ports import Unregistered
 from gateway.verification.alarm import Alarm
 from gateway.verification.leaf_prover import StoredLeafProver
@@ -25,6 +25,7 @@ from gateway.verification.registered_keys import MAX_LEAVES, RegisteredKeys
 from gateway.verification.registrations import Act, key_row, partner_row
 from tests.fakes.guard import MemoryGuard, make_guardian
 from tests.fakes.memory_log import MemoryLog, make_leaves
+from tests.unit.identity.kit import stored
 from tests.unit.verification.test_alarm import Heard
 from tests.unit.verification.test_registrations import KEY, PARTNER
 
@@ -83,9 +84,13 @@ class World:
         self.read += 1
         return self.rows[:limit]
 
-    async def find_client(self, client_id):
-        assert client_id == PARTNER.client_id
-        return self.client
+    async def find_client(self, client_id, kid):
+        assert (client_id, kid) == (PARTNER.client_id, KEY.kid)
+        return (
+            None
+            if self.client is None
+            else StoredClient(partner=self.client.partner, keys=tuple(map(stored, self.client.keys)))
+        )
 
 
 async def test_a_key_is_proven_once_and_its_leaves_are_looked_at_each_time():
