@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_from_bytes
 
+from gateway.api.strangers import TOKEN_BODY_BYTES
 from gateway.identity.client import ASSERTION_TYPE
 
 ASK = "/v1/verifications"
@@ -39,8 +40,11 @@ FILLERS = {
 
 MAX_FIELD = 8000
 MAX_TARGET = 4000
-MAX_JWS = 8000
+MAX_CLAIM = 2600
+"""In JSON, where a quotation mark takes two characters, and in base64url, beside the other members."""
 MAX_BODY = 64_000
+MAX_FORM_TEXT = (TOKEN_BODY_BYTES - 2_000) // 3
+"""Beside an assertion, each character percent-encoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,19 +145,19 @@ def header_field(name: str) -> Field:
 
 
 def proof_claim(name: str) -> Field:
-    return Field(5000, lambda sender, text: at_token(sender, proof(sender, TOKEN, **{name: text})))
+    return Field(MAX_CLAIM, lambda sender, text: at_token(sender, proof(sender, TOKEN, **{name: text})))
 
 
 def proof_member(name: str) -> Field:
-    return Field(5000, lambda sender, text: at_token(sender, proof(sender, TOKEN, {name: text})))
+    return Field(MAX_CLAIM, lambda sender, text: at_token(sender, proof(sender, TOKEN, {name: text})))
 
 
 def assertion_claim(name: str) -> Field:
-    return Field(5000, lambda sender, text: token_request(sender, assertion(sender, **{name: text})))
+    return Field(MAX_CLAIM, lambda sender, text: token_request(sender, assertion(sender, **{name: text})))
 
 
 def form_field(name: str) -> Field:
-    return Field(20_000, lambda sender, text: token_request(sender, text, name=name))
+    return Field(MAX_FORM_TEXT, lambda sender, text: token_request(sender, text, name=name))
 
 
 def json_body(shape: Callable[[str], object]) -> Field:
@@ -183,7 +187,7 @@ FIELDS: dict[str, Field] = {
         MAX_FIELD, lambda sender, text: sender.request("POST", ASK, [("Authorization", f"DPoP {text}".strip())], b"")
     ),
     "token's header": Field(
-        MAX_JWS // 2,
+        MAX_CLAIM,
         lambda sender, text: sender.request(
             "POST",
             ASK,
@@ -214,27 +218,29 @@ FIELDS: dict[str, Field] = {
     **{f"proof: {name}": proof_claim(name) for name in ("htu", "htm", "jti", "nonce", "ath", "iat", "unknown")},
     **{f"proof: header {name}": proof_member(name) for name in ("kid", "typ", "alg", "jwk", "x5c", "unknown")},
     "proof: htu with a query": Field(
-        5000, lambda sender, text: at_token(sender, proof(sender, TOKEN, htu=f"{sender.issuer}{TOKEN}?{text} "))
+        MAX_CLAIM, lambda sender, text: at_token(sender, proof(sender, TOKEN, htu=f"{sender.issuer}{TOKEN}?{text} "))
     ),
     "proof: htu with a path": Field(
-        5000, lambda sender, text: at_token(sender, proof(sender, TOKEN, htu=f"{sender.issuer}/{text} "))
+        MAX_CLAIM, lambda sender, text: at_token(sender, proof(sender, TOKEN, htu=f"{sender.issuer}/{text} "))
     ),
     "proof: htu with a host": Field(
-        5000, lambda sender, text: at_token(sender, proof(sender, TOKEN, htu=f"https://{text}"))
+        MAX_CLAIM, lambda sender, text: at_token(sender, proof(sender, TOKEN, htu=f"https://{text}"))
     ),
     "proof: jwk's x": Field(
-        5000, lambda sender, text: at_token(sender, proof(sender, TOKEN, {"jwk": {**sender.jwk, "x": text}}))
+        MAX_CLAIM, lambda sender, text: at_token(sender, proof(sender, TOKEN, {"jwk": {**sender.jwk, "x": text}}))
     ),
     "proof: RSA modulus": Field(
-        5000,
+        MAX_CLAIM,
         lambda sender, text: at_token(
             sender, proof(sender, TOKEN, {"alg": "PS256", "jwk": {"kty": "RSA", "e": "AQAB", "n": text}})
         ),
     ),
     # the client's assertion
     **{f"assertion: {name}": assertion_claim(name) for name in ("iss", "sub", "aud", "jti", "exp", "unknown")},
-    "assertion: kid": Field(5000, lambda sender, text: token_request(sender, assertion(sender, {"kid": text}))),
-    "assertion: audiences": Field(5000, lambda sender, text: token_request(sender, assertion(sender, aud=list(text)))),
+    "assertion: kid": Field(MAX_CLAIM, lambda sender, text: token_request(sender, assertion(sender, {"kid": text}))),
+    "assertion: audiences": Field(
+        MAX_CLAIM, lambda sender, text: token_request(sender, assertion(sender, aud=list(text)))
+    ),
     # the form
     **{
         f"form: {name}": form_field(name)
@@ -250,7 +256,7 @@ FIELDS: dict[str, Field] = {
         )
     },
     "form: raw": Field(
-        MAX_BODY,
+        TOKEN_BODY_BYTES,
         lambda sender, text: sender.request("POST", TOKEN, [("DPoP", proof(sender, TOKEN)), FORM], text.encode()),
     ),
     # the question

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOISE_LINES = 150
 """What differs between two requests of one size: a timer that fires, a line of the log that is handed over."""
 SLACK = 1.1
+TOO_LARGE = (413, 414, 431)
+"""What was not read shows nothing: the sizes must be such as are allowed."""
 _LEFT_OUT = ("asyncio", "aiohttp", "selectors", "multidict", "yarl", "/tests/", "_pytest", "pluggy", "tempfile")
 
 
@@ -97,7 +99,7 @@ async def test_refusing_costs_no_more_than_the_field_is_long(gateway, name):
         await work(gateway, field.build(sender, filled(filler, sizes[0])))  # what is made once is made now
         found = [await work(gateway, wire) for wire in requests]
 
-        assert all(status < 500 for status, _lines in found), (filler, found)
+        assert all(status < 500 and status not in TOO_LARGE for status, _lines in found), (filler, found)
         assert not superlinear(*(lines for _status, lines in found)), (filler, found)
 
 
