@@ -9,18 +9,31 @@ WHERE p.client_id = $1
 ORDER BY k.created_ms, k.thumbprint;
 
 -- name: find_candidates
--- Read a client with its keys of one name, or with all. A whole row comes back for nobody too, so that nobody costs the same:
--- is_client and is_key say what of it is true.
-SELECT p.partner_id IS NOT NULL AS is_client, coalesce(p.partner_id, 'prt_00000000000000000000000000') AS partner_id,
-    asked.client_id, coalesce(p.name, 'nobody') AS name, coalesce(p.sector, 'nothing') AS sector,
-    coalesce(p.scopes, '{verifications}') AS scopes, coalesce(p.purposes, '{onboarding,risk}') AS purposes,
-    coalesce(p.state, 'closed') AS state,
-    k.kid IS NOT NULL AS is_key, coalesce(k.kid, 'decoy') AS kid, coalesce(k.alg, 'ES256') AS alg,
-    coalesce(k.jwk, repeat('x', 130)) AS jwk, coalesce(k.purpose, 'client-auth') AS key_purpose,
-    coalesce(k.state, 'retired') AS key_state, coalesce(k.not_before_ms, 0) AS not_before_ms, k.retire_at_ms,
-    coalesce(k.created_ms, 0) AS key_created_ms, k.revoked_ms
-FROM (VALUES ($1::text)) AS asked (client_id)
-LEFT JOIN identity.partner AS p ON p.client_id = asked.client_id
+-- Read a client with its keys of one name, or with all. For nobody the same is done with whichever client comes first, so that nobody
+-- costs the same, and rows of constants come back: is_client and is_key say what of them is true.
+SELECT asked.found IS NOT NULL AS is_client,
+    CASE WHEN asked.found IS NULL THEN 'prt_00000000000000000000000000' ELSE p.partner_id END AS partner_id,
+    $1::text AS client_id,
+    CASE WHEN asked.found IS NULL THEN 'nobody' ELSE p.name END AS name,
+    CASE WHEN asked.found IS NULL THEN 'nothing' ELSE p.sector END AS sector,
+    CASE WHEN asked.found IS NULL THEN '{verifications}' ELSE p.scopes END AS scopes,
+    CASE WHEN asked.found IS NULL THEN '{onboarding,risk}' ELSE p.purposes END AS purposes,
+    CASE WHEN asked.found IS NULL THEN 'closed' ELSE p.state END AS state,
+    asked.found IS NOT NULL AND k.kid IS NOT NULL AS is_key,
+    CASE WHEN asked.found IS NULL OR k.kid IS NULL THEN 'decoy' ELSE k.kid END AS kid,
+    CASE WHEN asked.found IS NULL OR k.kid IS NULL THEN 'ES256' ELSE k.alg END AS alg,
+    CASE WHEN asked.found IS NULL OR k.kid IS NULL THEN repeat('x', 130) ELSE k.jwk END AS jwk,
+    CASE WHEN asked.found IS NULL OR k.kid IS NULL THEN 'client-auth' ELSE k.purpose END AS key_purpose,
+    CASE WHEN asked.found IS NULL OR k.kid IS NULL THEN 'retired' ELSE k.state END AS key_state,
+    CASE WHEN asked.found IS NULL OR k.kid IS NULL THEN 0 ELSE k.not_before_ms END AS not_before_ms,
+    CASE WHEN asked.found IS NULL THEN NULL ELSE k.retire_at_ms END AS retire_at_ms,
+    CASE WHEN asked.found IS NULL OR k.kid IS NULL THEN 0 ELSE k.created_ms END AS key_created_ms,
+    CASE WHEN asked.found IS NULL THEN NULL ELSE k.revoked_ms END AS revoked_ms
+FROM (
+    SELECT (SELECT client_id FROM identity.partner WHERE client_id = $1) AS found,
+        (SELECT client_id FROM identity.partner ORDER BY client_id LIMIT 1) AS first
+) AS asked
+LEFT JOIN identity.partner AS p ON p.client_id = coalesce(asked.found, asked.first)
 LEFT JOIN identity.partner_key AS k ON k.partner_id = p.partner_id AND ($2::text IS NULL OR k.kid = $2);
 
 -- name: list_partners
