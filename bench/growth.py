@@ -15,7 +15,7 @@ import contextlib
 import json
 import secrets
 import socket
-import tempfile
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +25,8 @@ import uvloop
 
 from bench import machine
 from bench.corpus import public_jwk
-from bench.ground import ON_DISK
 from bench.growing import FIELDS, FILLERS, Sender, filled
+from bench.guard import guarded
 from bench.stats import Spread, spread
 from bench.targets import BY_NAME
 from bench.world import ISSUER, TOKEN_LIFETIME_S, World, mint, open_world
@@ -160,17 +160,20 @@ def measure(world: World, cores: machine.Cores, say: Callable[[str], None]) -> S
     return spread([max(found.values())])
 
 
-async def _alone() -> Spread:
+async def _alone(folder: Path) -> Spread:
     cores = machine.choose_cores()
-    with tempfile.TemporaryDirectory(prefix="credit-gateway-bench-", dir=ON_DISK) as folder:
-        async with open_world(Path(folder), cores, merchants=1) as world:
-            return await asyncio.to_thread(measure, world, cores, print)
+    async with open_world(folder, cores, merchants=1) as world:
+        return await asyncio.to_thread(measure, world, cores, print)
 
 
-def main() -> None:
-    target, found = BY_NAME["T23"], asyncio.run(_alone())
+def _say(folder: Path) -> None:
+    target, found = BY_NAME["T23"], asyncio.run(_alone(folder))
     print(f"T23 {found.median:.2f} ≤ {target.must}: {target.reached(found.median)}")
 
 
+def main() -> int:
+    return guarded(_say)
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

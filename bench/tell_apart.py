@@ -16,9 +16,10 @@ import gc
 import json
 import random
 import secrets
-import tempfile
+import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,7 @@ import uvloop
 
 from bench import machine
 from bench.database import connected
-from bench.ground import ON_DISK
+from bench.guard import guarded
 from bench.stats import Spread, spread
 from bench.targets import BY_NAME
 from bench.world import ISSUER, PURPOSES, SCOPE, World, open_world
@@ -207,22 +208,25 @@ async def _rounds(world: World, tries: int) -> list[dict[str, float]]:
     return [await tell_apart(world, tries) for _ in range(ROUNDS)]
 
 
-async def _alone(tries: int) -> Spread:
+async def _alone(folder: Path, tries: int) -> Spread:
     cores = machine.choose_cores()
-    with tempfile.TemporaryDirectory(prefix="credit-gateway-bench-", dir=ON_DISK) as folder:
-        async with open_world(Path(folder), cores, merchants=1) as world:
-            return await asyncio.to_thread(measure, world, cores, print, tries)
+    async with open_world(folder, cores, merchants=1) as world:
+        return await asyncio.to_thread(measure, world, cores, print, tries)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def _say(tries: int, folder: Path) -> None:
+    target, found = BY_NAME["T12e"], asyncio.run(_alone(folder, tries))
+    print(f"T12e {found.median:.3f} ≥ {target.must}: {target.reached(found.median)}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.tell_apart", description="Known clients beside unknown ones."
     )
     parser.add_argument("--tries", type=int, default=TRIES, help=f"of each kind and pair (default {TRIES})")
     options = parser.parse_args(arguments)
-    target, found = BY_NAME["T12e"], asyncio.run(_alone(options.tries))
-    print(f"T12e {found.median:.3f} ≥ {target.must}: {target.reached(found.median)}")
+    return guarded(partial(_say, options.tries))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
