@@ -2,7 +2,8 @@
 
 A log of 10,000,000 leaves is written as its tiles (the leaves themselves have no part in a proof, but for the last, partial
 tile) and inclusion proofs of random leaves are made through the store and verified. A second log of 1,000,000 whole leaves, with
-batches and tiles, is re-derived from its leaves as ``audit fsck`` does. Both are filled by COPY; filling is not measured.
+batches and tiles, is re-derived from its leaves as ``audit fsck`` does: the tree, not what stands beside each leaf. Both are filled
+by COPY; filling is not measured.
 """
 
 from __future__ import annotations
@@ -19,18 +20,22 @@ from typing import TYPE_CHECKING, Any, Final
 from bench import machine
 from bench.database import connected, copy
 from bench.stats import Spread, percentile, spread
-from gateway.audit.fsck import fsck
+from gateway.audit.batch_mac import BatchMac, TreePoint
+from gateway.audit.fsck_report import Faults
+from gateway.audit.fsck_tree import TreeWalk
 from gateway.audit.merkle import EMPTY_FRONTIER, TILE_HEIGHT, TILE_WIDTH, Frontier, FullTile, leaf_hash, perfect_root
 from gateway.audit.proofs import verify_inclusion
+from gateway.audit.readers import StoredEntry
 from gateway.audit.tiles import StoredTree
 from gateway.base.secret import Secret
+from gateway.postgres.fsck_reader import PostgresFsckReader
 from gateway.postgres.log_reader import PostgresLogReader
 from gateway.postgres.migrate import ensure_log
 from gateway.postgres.pool import Target, open_pool
 from gateway.postgres.queries import Queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bench.world import World
 
@@ -42,7 +47,9 @@ LEAF_FILLER: Final = "x" * 560
 _TILES_A_JOB: Final = 256
 _ENTRY: Final = ["log_id", "leaf_index", "logged_at", "leaf_hash", "leaf", "kind", "op", "decision"]
 _TILE: Final = ["log_id", "level", "idx", "hashes", "root"]
-_BATCH: Final = ["log_id", "size", "prev_size", "root", "ts", "writer"]
+_BATCH: Final = ["log_id", "size", "prev_size", "root", "ts", "writer", "mac"]
+_ORIGIN: Final = "audit.bench.example/whole"
+_MAC: Final = BatchMac(Secret(b"\x01" * 32), _ORIGIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,22 +124,29 @@ async def _write_long_log(connection: Any, leaves: int) -> None:
 async def rederive_seconds(world: World, cores: machine.Cores, leaves: int) -> float:
     """Write a log of so many whole leaves, with batches and tiles, and time its full re-derivation from the database."""
     async with connected(world.database) as connection:
-        await ensure_log(connection, WHOLE_LOG, "audit.bench.example/whole")
+        await ensure_log(connection, WHOLE_LOG, _ORIGIN)
         await _write_whole_log(connection, leaves)
         await connection.execute("ANALYZE audit.entry")
     machine.pin(cores.service)
     pool = await open_pool(Target(dsn=Secret(world.database.encode()), application_name="bench-trees"))
     try:
         started = time.perf_counter()
-        report = await fsck(PostgresLogReader(pool, Queries.load("audit"), log_id=WHOLE_LOG))
+        reader = PostgresFsckReader(pool, Queries.load(), log_id=WHOLE_LOG)
+        walk = TreeWalk(reader=reader, head=await reader.head(), faults=Faults(), mac=_MAC)
+        await walk.walk(_nothing_beside, lambda _leaves: None)
+        walk.compare_head()
         seconds = time.perf_counter() - started
     finally:
         await pool.close()
         machine.pin(cores.other)
-    if not report.clean or report.leaves != leaves:
-        msg = f"the log that was written does not re-derive: {report}"
+    if walk.faults.found or walk.frontier.size != leaves:
+        msg = f"the log that was written does not re-derive: {walk.faults.found}"
         raise SystemExit(msg)
     return seconds
+
+
+async def _nothing_beside(_page: Sequence[StoredEntry]) -> None:
+    """The log that is timed has leaves and a tree, and no secrets."""
 
 
 async def _write_whole_log(connection: Any, leaves: int) -> None:
@@ -144,6 +158,7 @@ async def _write_whole_log(connection: Any, leaves: int) -> None:
     open_tiles: dict[int, list[bytes]] = {}
     for chunk in _batches_of_leaves(leaves):
         hashes = [leaf_hash(leaf) for leaf in chunk]
+        before = TreePoint(frontier.size, frontier.root)
         first = frontier.size
         entries += [
             (WHOLE_LOG, index, now, digest, leaf, "query", "bench", "allow")
@@ -151,7 +166,8 @@ async def _write_whole_log(connection: Any, leaves: int) -> None:
         ]
         frontier, completed = _append(frontier, hashes, open_tiles)
         tiles += completed
-        batches.append((WHOLE_LOG, frontier.size, first, frontier.root, now, "bench"))
+        mac = _MAC.make(before, TreePoint(frontier.size, frontier.root))
+        batches.append((WHOLE_LOG, frontier.size, first, frontier.root, now, "bench", mac))
         if len(entries) >= 20_000 or frontier.size == leaves:
             await copy(connection, "audit.entry", _ENTRY, entries)
             entries.clear()

@@ -7,7 +7,8 @@ right after each step:
 2. Lock the head row. All writers of all hosts queue behind it.          Died here: the server frees the lock.
    The guardian decides whether this head may be extended at all: rows are claims.
 3. Admit: one-time ids are claimed (a replay anywhere in the cluster loses here), credentials are read (a revocation that
-   committed before this lock is seen here), idempotency keys are reserved. What is refused leaves the batch.
+   committed before this lock is seen here), idempotency keys are reserved. What is refused leaves the batch; what it had claimed
+   leaves with it: then the transaction ends here and begins again without it. So an id is burnt if and only if a leaf names it.
 4. Grow the tree in memory from the frontier; read the hashes of a tile only when this batch completes it.
 5. Append entries, secrets, tiles, the batch row with its MAC; move the head. Died here: rolled back, the indexes are used again.
 6. COMMIT.                                                               Died here: a leaf without an answer; never the reverse.
@@ -29,10 +30,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
+from gateway.audit.admission import admit
 from gateway.audit.batch_mac import TreePoint
 from gateway.audit.merkle import Growth, HashRange
 from gateway.audit.ports import (
-    Admission,
     Batch,
     BatchRefused,
     Committed,
@@ -41,7 +42,6 @@ from gateway.audit.ports import (
     LogStore,
     LogTransaction,
     PendingEntry,
-    Refusal,
     Refused,
     StoreFailed,
 )
@@ -178,7 +178,7 @@ class Committer:
         deadline = asyncio.get_running_loop().time() + self._pace.settle_s
         while group:
             try:
-                await self._attempt(group)
+                group = await self._attempt(group)
             except BatchRefused as exc:
                 self._metrics.batch_failed("batch_refused")
                 await self._isolate(group, exc)
@@ -193,8 +193,6 @@ class Committer:
             except GatewayError as refusal:  # a rider said no (riders travel alone), or the guardian did
                 _fail(group, refusal)
                 return
-            else:
-                return
 
     async def _isolate(self, group: list[_Waiting], cause: BatchRefused) -> None:
         """Find the entry that the store cannot take, by halves, and fail only that one."""
@@ -205,8 +203,8 @@ class Committer:
         await self._commit_group(group[:middle])
         await self._commit_group(group[middle:])
 
-    async def _attempt(self, group: list[_Waiting]) -> None:
-        """Run steps 2 to 8 once for one group."""
+    async def _attempt(self, group: list[_Waiting]) -> list[_Waiting]:
+        """Run steps 2 to 8 once for one group; return those about whom nothing was decided yet."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         refused: dict[int, Refused] = {}
@@ -214,28 +212,35 @@ class Committer:
             batch = await self._transact(group, refused)
         for position, refusal in refused.items():
             _resolve(group[position], refusal)
+        others = [waiting for position, waiting in enumerate(group) if position not in refused]
         if batch is None:
-            return
+            return others
         self._metrics.batch_committed(len(batch.entries), loop.time() - started)
-        taken = [waiting for position, waiting in enumerate(group) if position not in refused]
-        await self._release(taken, batch)
+        await self._release(others, batch)
+        return []
 
     async def _transact(self, group: list[_Waiting], refused: dict[int, Refused]) -> Batch | None:
-        """Run steps 2 to 6, and 8 if need be; note by position who was refused. No batch when that was everyone."""
-        batch: Batch | None = None
+        """Run steps 2 to 6, and 8 if need be; note by position who was refused. No batch when nothing was committed.
+
+        That is so when everyone was refused, and when somebody was refused whose ids are claimed in this transaction: it ends without
+        a trace, and the others come again.
+        """
+        entries = [waiting.entry for waiting in group]
         trusted = self._guardian.trusted()  # read before the lock is asked for: no head after it may be behind
         async with self._store.begin() as transaction:
-            head, admission = await transaction.enter([waiting.entry for waiting in group])
+            head, admission = await transaction.enter(entries)
             await self._guardian.admit(head, trusted, transaction)
-            taken = _admit(group, admission, refused)
-            if taken:
-                batch = await self._grow(transaction, head, [waiting.entry for waiting in taken])
-            # A batch in which everything was refused still commits: its one-time ids stay burnt.
+            verdicts = admit(entries, admission)
+            if verdicts.wasted or not verdicts.taken:
+                refused |= verdicts.wasted or verdicts.refused
+                return None
+            batch = await self._grow(transaction, head, verdicts.taken)
             try:
                 await transaction.commit()
             except CommitUnknown:
-                if batch is None or not await self._settled(batch):
+                if not await self._settled(batch):
                     raise
+        refused |= verdicts.refused
         return batch
 
     async def _grow(self, transaction: LogTransaction, head: Head, entries: list[PendingEntry]) -> Batch:
@@ -280,35 +285,6 @@ async def _hashes(tiles: TileReader, wanted: HashRange) -> Sequence[bytes]:
     if wanted.level == 0:
         return await tiles.leaf_hashes(wanted.first, wanted.count)
     return await tiles.tile_roots(wanted.level - 1, wanted.first, wanted.count)
-
-
-def _admit(group: list[_Waiting], admission: Admission, refused: dict[int, Refused]) -> list[_Waiting]:
-    """Return those who may be committed; note by position why the others may not."""
-    spent: set[bytes] = set()
-    taken: list[_Waiting] = []
-    for position, waiting in enumerate(group):
-        refusal = _judge(waiting.entry, admission, spent)
-        if refusal is None:
-            taken.append(waiting)
-        else:
-            refused[position] = refusal
-    return taken
-
-
-def _judge(entry: PendingEntry, admission: Admission, spent: set[bytes]) -> Refused | None:
-    """Decide one entry of a batch. The first entry of a batch that names a one-time id gets it, the others are replays."""
-    replayed = None
-    for claim in entry.claims:
-        if claim.digest in spent or claim.digest not in admission.claimed:
-            replayed = replayed or claim
-        spent.add(claim.digest)
-    if replayed is not None:
-        return Refused(Refusal.REPLAYED, replayed)
-    if entry.credential is not None and entry.credential not in admission.live:
-        return Refused(Refusal.REVOKED)
-    if entry.idempotency is not None and entry.idempotency.verification_id not in admission.reserved:
-        return Refused(Refusal.IDEMPOTENCY_TAKEN)
-    return None
 
 
 def _riders_alone(batch: list[_Waiting]) -> list[list[_Waiting]]:

@@ -49,6 +49,7 @@ class LeafKind(StrEnum):
     KEY = "key"
     PARTNER = "partner"
     CONFIG = "config"
+    ERASURE = "erasure"
     FEED = "feed"
 
 
@@ -70,16 +71,18 @@ def _version() -> Literal[1]:
 class LeafFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The members of a leaf; absent ones are left out. All strings are ASCII.
 
-    ``decision`` is ``allow`` or ``deny:<reason>``; ``gw`` the gateway host; ``id`` the verification; ``n`` how many
-    subjects were asked about; ``req_h`` (64 hex digits) the hash of the signed request; ``req_id`` (32 hex digits)
-    its one-time id; ``sub_bi`` a blind index; ``ts`` the instant in RFC 3339; the members ending in ``_c`` are
-    commitments (43 characters of base64url): to the answer, to what was asked or done, to the SHA-256 of the
-    ``Idempotency-Key`` it was asked under, to the subject's code. A leaf about a partner's key names the key in
-    ``cred``, like a leaf of what was done with it.
+    ``assert_id`` and ``req_id`` (32 hex digits) are the one-time ids of the client assertion and of the proof of possession that this
+    leaf's own commit claimed: an id is claimed if and only if a leaf names it, and no two leaves name the same. ``decision`` is
+    ``allow`` or ``deny:<reason>``; ``gw`` the gateway host; ``id`` the verification; ``n`` how many subjects were asked about;
+    ``req_h`` (64 hex digits) the hash of the signed request; ``sub_bi`` a blind index; ``ts`` the instant in RFC 3339; the members
+    ending in ``_c`` are commitments (43 characters of base64url): to the answer, to what was asked or done, to the SHA-256 of the
+    ``Idempotency-Key`` it was asked under, to the subject's code. A leaf about a partner's key names the key in ``cred``, like a
+    leaf of what was done with it.
     """
 
     ans_c: str | None = None
     args_c: str | None = None
+    assert_id: str | None = None
     cred: str | None = None
     decision: str
     gw: str

@@ -28,7 +28,9 @@ class OneTimeId(msgspec.Struct, frozen=True):
 def one_time_id(*, kind: str, holder: str, jti: str, signed_time_s: int) -> OneTimeId:
     """Return the claim of one ``jti`` of one key holder.
 
-    ``holder`` (a key thumbprint) is part of the digest, so that two partners neither collide with nor block each other.
+    ``holder`` (a key thumbprint) is part of the digest, so that two partners neither collide with nor block each other. So is the day:
+    the same ``jti`` signed on another day is another id, and an id stands under one day only, whatever a partner signs.
     """
-    digest = hashlib.sha256(f"{kind}\n{holder}\n{jti}".encode()).digest()[:16]
-    return OneTimeId(utc_day(signed_time_s), digest)
+    day = utc_day(signed_time_s)
+    digest = hashlib.sha256(f"{kind}\n{holder}\n{jti}\n{day}".encode()).digest()[:16]
+    return OneTimeId(day, digest)

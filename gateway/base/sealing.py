@@ -35,6 +35,10 @@ class Sealer:
         self._current: Final = self._ciphers[current]
         self.current: Final = current
 
+    def knows(self, key_id: int) -> bool:
+        """Tell whether the key of a number is here."""
+        return key_id in self._ciphers
+
     def seal(self, plaintext: bytes, place: bytes) -> bytes:
         """Return nonce and ciphertext. ``place`` must be given again to open: a sealed text does not work elsewhere."""
         nonce = random_bytes(NONCE_BYTES)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from gateway.audit.fsck import FsckReport
+    from gateway.audit.fsck_against import KeptCheckpoint
+    from gateway.audit.fsck_report import FsckReport
     from gateway.base.clock import Millis
     from gateway.identity.key_policy import SubmittedKey
     from gateway.identity.partner import Partner, RegisteredKey
@@ -94,8 +95,16 @@ class Operator(Protocol):
         """Return the sealed plaintext of a leaf (JSON), opened with this host's key, or None if it was erased or empty."""
         ...
 
-    async def fsck(self, progress: Progress) -> FsckReport:
-        """Re-derive every tile, root and batch of the log from its leaves."""
+    @property
+    def origin(self) -> str:
+        """The name of the log."""
+        ...
+
+    async def fsck(self, against: tuple[KeptCheckpoint, ...], progress: Progress, *, shallow: bool) -> FsckReport:
+        """Check the whole log and what stands beside it, and compare it with checkpoints that were kept.
+
+        ``shallow`` leaves the secrets of partners' calls closed.
+        """
         ...
 
     async def log_policy(self) -> str:

@@ -8,6 +8,7 @@ from gateway.base.canonical import JsonError, parse_json
 from gateway.base.clock import from_datetime, rfc3339
 
 if TYPE_CHECKING:
+    from gateway.audit.fsck_report import FsckReport
     from gateway.base.clock import Millis
     from gateway.credit.replica_row import Part
     from gateway.identity.partner import Partner, RegisteredKey
@@ -42,6 +43,23 @@ def key_shape(key: RegisteredKey) -> dict[str, Any]:
         "retire_at": _moment(key.retire_at_ms),
         "revoked_at": _moment(key.revoked_ms),
         "jwk": dict(key.key.jwk),
+    }
+
+
+def fsck_shape(report: FsckReport) -> dict[str, Any]:
+    """Return the result of a check of the log."""
+    return {
+        "clean": report.clean,
+        "complete": report.complete,
+        "leaves": report.leaves,
+        "batches": report.batches,
+        "tiles": report.tiles,
+        "secrets": report.secrets,
+        "unopened": report.unopened,
+        "requests": report.requests,
+        "head_size": report.head_size,
+        "root": report.root.hex(),
+        "faults": [{"code": fault.code.value, "where": fault.where} for fault in report.faults],
     }
 
 

@@ -61,10 +61,7 @@ class TokenIssue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRefusal:
-    """A token request of an authenticated client that is about to be refused, as its leaf will say it.
-
-    ``assertion_claim`` is None where an earlier commit of the same request has used the assertion up already.
-    """
+    """A token request of an authenticated client that is about to be refused, as its leaf will say it."""
 
     request_hash: bytes
     partner_id: str
@@ -72,7 +69,7 @@ class TokenRefusal:
     reason: str
     status: int
     refused_ms: Millis
-    assertion_claim: OneTimeId | None
+    assertion_claim: OneTimeId
 
 
 class Unregistered(Exception):  # noqa: N818 - a statement about what was found

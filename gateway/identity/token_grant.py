@@ -239,7 +239,7 @@ class GrantToken:
                     reason=reason,
                     status=status,
                     refused_ms=now,
-                    assertion_claim=None if reason == PROOF_REPLAYED else client.claim,
+                    assertion_claim=client.claim,
                 )
             )
         except Replayed as exc:

@@ -1,6 +1,6 @@
-"""Reading the log on PostgreSQL: for proofs, for answers read again, for fsck and for operators.
+"""Reading the log on PostgreSQL: for proofs, for answers read again and for operators.
 
-For: ``gateway.verification.ports.Archive`` and ``gateway.audit.readers.LogReader``. Not for: appending (``log_store``).
+For: ``gateway.verification.ports.Archive``. Not for: appending (``log_store``), checking the whole log (``fsck_reader``).
 Reads use the pool; a leaf whose commit was acknowledged is visible to every one of them. Whatever PostgreSQL raises becomes
 ``GatewayError(STORE_UNAVAILABLE)``: a reader can only ask again.
 """
@@ -15,7 +15,7 @@ from typing import Any, Final
 from gateway.audit.batch_mac import ClaimedTree, TreePoint
 from gateway.audit.columns import EntryColumns
 from gateway.audit.merkle import EMPTY_ROOT
-from gateway.audit.readers import StoredBatch, StoredEntry, StoredHead, StoredTile
+from gateway.audit.readers import StoredHead
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.postgres.pool import SERVER_AWAY, Pool
@@ -43,9 +43,10 @@ class RecentLeaf:
 
 @dataclass(frozen=True, slots=True)
 class SealedLeaf:
-    """A leaf and its plaintext as stored."""
+    """A leaf and its secret as stored."""
 
     leaf: bytes
+    salt: bytes
     key_id: int
     sealed: bytes
 
@@ -110,32 +111,10 @@ class PostgresLogReader:
         rows = await self._all("registrations", partner_id, thumbprint.encode("ascii"), limit)
         return [_stored_leaf(row) for row in rows]
 
-    # What fsck needs ----------------------------------------------------------------------------------------------
-
     async def head(self) -> StoredHead:
         """Return the head as stored."""
         row = _present(await self._one("head"))
-        return StoredHead(row["size"], row["root"], row["frontier"], _before(row), row["mac"], row["closed"])
-
-    async def entries(self, first: int, limit: int) -> Sequence[StoredEntry]:
-        """Return a page of entries by index."""
-        rows = await self._all("entries_from", first, limit)
-        return [StoredEntry(row["leaf_index"], row["leaf_hash"], row["leaf"]) for row in rows]
-
-    async def batches(self, above: int, limit: int) -> Sequence[StoredBatch]:
-        """Return a page of batches by size."""
-        rows = await self._all("batches_from", above, limit)
-        return [StoredBatch(row["size"], row["prev_size"], row["root"]) for row in rows]
-
-    async def tiles(self, level: int, first: int, limit: int) -> Sequence[StoredTile]:
-        """Return a page of the full tiles of a level by index."""
-        rows = await self._all("tiles_from", level, first, limit)
-        return [StoredTile(row["idx"], row["hashes"], row["root"]) for row in rows]
-
-    async def repeated_request_ids(self, limit: int) -> Sequence[str]:
-        """Return one-time ids that stand under more than one day."""
-        rows = await self._all("repeated_request_ids", limit)
-        return [row["req_id"].hex() for row in rows]
+        return StoredHead(row["size"], row["root"], row["frontier"], row["ts"], _before(row), row["mac"], row["closed"])
 
     # What operators need ------------------------------------------------------------------------------------------
 
@@ -160,7 +139,7 @@ class PostgresLogReader:
     async def sealed(self, index: int) -> SealedLeaf | None:
         """Return the sealed plaintext of one leaf; ``None`` after an erasure."""
         row = await self._one("sealed", index)
-        return None if row is None else SealedLeaf(row["leaf"], row["key_id"], row["sealed"])
+        return None if row is None else SealedLeaf(row["leaf"], row["salt"], row["key_id"], row["sealed"])
 
     async def _one(self, name: str, *values: object) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped
         rows = await self._all(name, *values)

@@ -210,13 +210,14 @@ class _Transaction:
         self.ended = False
 
     async def enter(self, entries: Sequence[PendingEntry]) -> tuple[Head, Admission]:
-        claims = [claim for entry in entries for claim in entry.claims]
+        claims = [(claim, entry.credential) for entry in entries for claim in entry.claims]
+        claimless = [entry.credential for entry in entries if entry.credential is not None and not entry.claims]
         row = await self._session.fetchrow(
             "enter",
             self._log_id,
-            [claim.day for claim in claims],
-            [claim.digest for claim in claims],
-            list({entry.credential for entry in entries if entry.credential is not None}),
+            [claim.day for claim, _credential in claims],
+            [claim.digest for claim, _credential in claims],
+            [credential for _claim, credential in claims] + claimless,
             *_idempotency_columns(entries),
         )
         if row is None:
@@ -291,12 +292,18 @@ class _Transaction:
 
 
 def _idempotency_columns(entries: Sequence[PendingEntry]) -> tuple[list[object], ...]:
-    """Return the columns of the idempotency keys to reserve, one row a key: the first entry of the batch that names it."""
+    """Return the columns of the idempotency keys to reserve, one row a key: the first entry of the batch that names it.
+
+    An entry whose one-time id an earlier one names is a replay, and reserves nothing.
+    """
     columns: tuple[list[object], ...] = ([], [], [], [], [], [], [], [])
     seen: set[tuple[str, str, bytes]] = set()
+    spent: set[bytes] = set()
     for entry in entries:
+        replay = any(one.digest in spent for one in entry.claims)
+        spent.update(one.digest for one in entry.claims)
         claim = entry.idempotency
-        if claim is None or not entry.claims:
+        if claim is None or not entry.claims or replay:
             continue
         key = (claim.partner_id, claim.operation, claim.key_hash)
         if key in seen:

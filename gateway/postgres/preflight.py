@@ -1,6 +1,7 @@
 """What must be true of a database before this process serves from it: checked once at start, all faults at once.
 
-For: refusing to start on a server that may lose what it acknowledged, on another schema, or on the demo's own server.
+For: refusing to start on a server that may lose what it acknowledged, on another schema, with functions or triggers
+other than as shipped, or on the demo's own server.
 Not for: migrating (``gateway.postgres.migrate``) nor for watching the database later.
 """
 
@@ -9,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from gateway.audit.readers import Deviation
 from gateway.postgres.binaries import CLUSTER_NAME
+from gateway.postgres.safeguards import find_deviations
 from gateway.postgres.schema import HEAD, current
 
 if TYPE_CHECKING:
@@ -21,6 +24,13 @@ MIN_SERVER_VERSION: Final = 150_000
 _DURABLE: Final = ("fsync", "full_page_writes", "data_checksums")
 _SYNCHRONOUS: Final = frozenset({"on", "remote_apply"})
 """``local`` and ``remote_write`` acknowledge what a failover can lose; ``off`` what a crash can."""
+
+_DEVIATIONS: Final = {
+    Deviation.CHANGED: "db_safeguard_changed",
+    Deviation.MISSING: "db_safeguard_missing",
+    Deviation.UNKNOWN: "db_safeguard_unknown",
+    Deviation.TRIGGERS_OFF: "db_triggers_off",
+}
 
 _READ: Final = """
 SELECT name, setting FROM pg_catalog.pg_settings
@@ -62,5 +72,10 @@ async def check_database(connection: Connection, *, production: bool) -> None:
     found, wanted = await current(connection), HEAD
     if found != wanted:
         faults.append(DatabaseFault(code="db_schema", params={"found": found or "-", "wanted": wanted}))
+    else:  # of another schema nothing can be said
+        faults += [
+            DatabaseFault(code=_DEVIATIONS[deviation], params={"name": name})
+            for deviation, name in await find_deviations(connection)
+        ]
     if faults:
         raise PreflightError(tuple(faults))

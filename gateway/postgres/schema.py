@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from gateway.postgres.pool import Connection
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The revision this code needs; a test compares it with the newest one that Alembic finds."""
 
 

@@ -16,6 +16,7 @@ import msgspec
 from gateway.audit import entry as leaves
 from gateway.audit.entry import BlindIndexer, LeafFields, LeafKind, encode_leaf
 from gateway.audit.merkle import leaf_hash
+from gateway.audit.plaintext import NOTHING, render_plaintext, seal_plaintext
 from gateway.audit.ports import IdempotencyClaim, PendingEntry, Refusal, Refused
 from gateway.audit.receipt import build_receipt
 from gateway.base.clock import rfc3339
@@ -28,8 +29,8 @@ from gateway.verification.ports import Commit
 MAX_NOTED: Final = 1024
 """Credentials remembered for the rate of notes on replays; partners number in the hundreds."""
 LOST_RACE: Final = "idempotency_race"
-"""Reason of a refusal after a commit that already burnt the call's one-time id."""
-_COMMIT_REASONS: Final = frozenset({Refusal.REPLAYED.value, Refusal.REVOKED.value, LOST_RACE})
+"""Reason of a refusal by a commit that found the key just taken. It claimed nothing: the refusal's own leaf claims the call's id."""
+_COMMIT_REASONS: Final = frozenset({Refusal.REPLAYED.value, Refusal.REVOKED.value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     verification_id: str | None = None
     idempotency: IdempotencyClaim | None = None
     claim_used: bool = True
-    """Whether the commit claims the call's one-time id; false only where an earlier commit of the same call already did."""
+    """Whether the commit claims the call's one-time id, which the leaf then names; false only for a note on what it refused."""
     sealed: bool = True
     """Whether the plaintext is kept (sealed) beside the leaf."""
 
@@ -164,7 +165,7 @@ class Ledger:
                 partner=call.partner_id,
                 purpose=happening.purpose,
                 req_h=call.request_hash.hex(),
-                req_id=call.claim.digest.hex(),
+                req_id=call.claim.digest.hex() if happening.claim_used else None,
                 status=happening.status,
                 sub_bi=None if index is None else str(index),
                 sub_c=commitments.get(leaves.Committed.SUB),
@@ -185,7 +186,7 @@ class Ledger:
             decision=happening.decision,
             salt=salt,
             key_id=self._sealer.current,
-            sealed=self._sealed(happening, digest),
+            sealed=seal_plaintext(self._sealer, _plaintext(happening), digest, salt),
             partner_id=call.partner_id,
             purpose=happening.purpose,
             subject_index=None if index is None else index.digest,
@@ -195,11 +196,11 @@ class Ledger:
             idempotency=happening.idempotency,
         )
 
-    def _sealed(self, happening: Happening, place: bytes) -> bytes:
-        if not happening.sealed or happening.answer is None:
-            return b""
-        args = happening.args or b"null"
-        return self._sealer.seal(b'{"ans":' + happening.answer + b',"args":' + args + b"}", place)
+
+def _plaintext(happening: Happening) -> bytes:
+    if not happening.sealed or happening.answer is None:
+        return NOTHING
+    return render_plaintext(answer=happening.answer, arguments=happening.args)
 
 
 def raise_if_refused(outcome: Logged | Refused) -> Logged:

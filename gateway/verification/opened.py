@@ -3,8 +3,8 @@
 For: answers read again, and the acts of operators that partners and keys stand on. Pure but for the cipher.
 Not for: whether the leaf is in the tree, or whose it is.
 
-Sealed text opens only with the hash of its own leaf as its place, and salt, question and answer are believed only where the leaf's
-commitments open to them: an exchanged salt would hand out the keys to somebody else's leaf.
+Sealed text opens only beside its own leaf and its own salt (``gateway.audit.plaintext``), and question and answer are believed only where
+the leaf's commitments open to them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 from gateway.audit.entry import Committed, LeafFields, open_key, opens
 from gateway.audit.merkle import leaf_hash
+from gateway.audit.plaintext import open_plaintext
 from gateway.base.canonical import JsonError, canonical_json, parse_json_object
 from gateway.base.sealing import CannotOpen, KeyDestroyed, Sealer
 from gateway.verification.ports import StoredSecret
@@ -46,7 +47,7 @@ def open_leaf(leaf: bytes, fields: LeafFields, secret: StoredSecret | None, seal
     if secret is None:
         raise Erased
     try:
-        plaintext = sealer.open(secret.sealed, leaf_hash(leaf), secret.key_id)
+        plaintext = open_plaintext(sealer, secret.sealed, leaf_hash(leaf), secret.salt, secret.key_id)
     except KeyDestroyed as exc:
         raise Erased from exc
     except CannotOpen as exc:
@@ -60,8 +61,8 @@ def open_leaf(leaf: bytes, fields: LeafFields, secret: StoredSecret | None, seal
             if value != b"null":
                 raise NotCommitted(name.value)
         elif not opens(commitment, open_key(secret.salt, name), value):
-            # The text opened at this very leaf, so it is the salt that is another's.
-            raise NotCommitted("salt")
+            # The text opened with this leaf and this salt: whoever sealed it here holds the key, and sealed something else.
+            raise NotCommitted("sealed")
     return opened
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from gateway.audit import entry as leaves
 from gateway.audit.entry import LeafFields, LeafKind, encode_leaf
 from gateway.audit.merkle import leaf_hash
+from gateway.audit.plaintext import render_plaintext, seal_plaintext
 from gateway.audit.ports import PendingEntry, Refused, Rider
 from gateway.base.clock import Clock, rfc3339
 from gateway.base.entropy import random_bytes
@@ -81,7 +82,7 @@ class OperatorLedger:
             decision="allow",
             salt=salt,
             key_id=self._sealer.current,
-            sealed=self._sealer.seal(b'{"ans":null,"args":' + said + b"}", digest),
+            sealed=seal_plaintext(self._sealer, render_plaintext(answer=None, arguments=said), digest, salt),
             partner_id=about.partner_id,
             rider=rider,
         )

@@ -87,15 +87,15 @@ class ReadBack:
             GatewayError: ``NOT_FOUND`` also for another partner's and for an erased one; ``RECORD_CONTRADICTED``; what the commit
                 refuses; store failures.
         """
-        return await self._give(call, await self._own(call, verification_id), claim_used=True)
+        return await self._give(call, await self._own(call, verification_id))
 
     async def receipt(self, call: Call, verification_id: str) -> bytes:
         """Return the receipt of an earlier answer, as JSON; raises like ``answer``."""
         receipt = _receipt(await self._own(call, verification_id))
-        await self._note(call, verification_id, receipt, claim_used=True)
+        await self._note(call, verification_id, receipt)
         return receipt
 
-    async def repeat(self, call: Call, verification_id: str, repeated: Repeated, *, claim_used: bool) -> Proven:
+    async def repeat(self, call: Call, verification_id: str, repeated: Repeated) -> Proven:
         """Return the earlier answer that an idempotency row names, if its leaf bears the row out.
 
         Whoever writes rows must not be able to have a new question answered by an old answer. So a row is honoured only if the leaf
@@ -111,12 +111,12 @@ class ReadBack:
         column = _unlike(own, repeated)
         if column is not None:
             self._refuse(call, Record.IDEMPOTENCY, column, own.archived.stored.leaf_index)
-        return await self._give(call, own, claim_used=claim_used)
+        return await self._give(call, own)
 
-    async def _give(self, call: Call, own: _Own, *, claim_used: bool) -> Proven:
+    async def _give(self, call: Call, own: _Own) -> Proven:
         answer_json = own.opened.ans
         verification_id = own.fields.id or ""
-        await self._note(call, verification_id, answer_json, claim_used=claim_used)
+        await self._note(call, verification_id, answer_json)
         outcome = parse_json_object(answer_json).get("outcome")
         return Proven(verification_id, answer_json, _receipt(own), replayed=True, outcome=str(outcome))
 
@@ -183,7 +183,7 @@ class ReadBack:
         self._alarm.entry(record, column, leaf_index, partner_id=call.partner_id)
         raise _contradicted() from None
 
-    async def _note(self, call: Call, verification_id: str, shown: bytes, *, claim_used: bool) -> None:
+    async def _note(self, call: Call, verification_id: str, shown: bytes) -> None:
         happening = Happening(
             kind=LeafKind.READ,
             decision="allow:read",
@@ -192,7 +192,6 @@ class ReadBack:
             args=canonical_json({"id": verification_id, "sha256": sha256(shown).hex()}),
             answer=shown,
             verification_id=verification_id,
-            claim_used=claim_used,
             sealed=False,
         )
         raise_if_refused(await self._ledger.record(call, happening))

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from gateway.audit.acts import Contradiction, SaidLeaf
 from gateway.audit.entry import LeafError, decode_leaf
 from gateway.base.canonical import Json, canonical_json, parse_json_object
 from gateway.base.sealing import Sealer
@@ -24,8 +25,6 @@ from gateway.verification.alarm import Alarm
 from gateway.verification.opened import Erased, NotCommitted, open_leaf
 from gateway.verification.ports import LeafProver, NotInTree, RegistrationArchive, StoredLeaf
 from gateway.verification.registrations import (
-    Contradiction,
-    SaidLeaf,
     key_contradictions,
     key_row,
     partner_contradictions,

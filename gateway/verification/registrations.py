@@ -12,11 +12,10 @@ of it, ``key.revoke`` says how state and time of revocation changed. A key that 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from gateway.audit.entry import LeafFields, LeafKind
+from gateway.audit.acts import Act, Contradiction, HolderRules, SaidLeaf, Wrong
+from gateway.audit.entry import LeafKind
 from gateway.base.canonical import Json, canonical_json
 from gateway.identity.partner import Partner, RegisteredKey
 
@@ -38,41 +37,6 @@ KEY_COLUMNS: Final = (
 """Columns of ``identity.partner_key``: all of them. ``jwk`` is an object."""
 _REVOKED_COLUMNS: Final = ("revoked_ms", "state")
 """What a revocation changes."""
-
-
-class Act(StrEnum):
-    """What operators do to partners and keys: the ``op`` of the leaf."""
-
-    PARTNER_ADD = "partner.add"
-    KEY_ADD = "key.add"
-    KEY_REVOKE = "key.revoke"
-
-
-class Wrong(StrEnum):
-    """What can be wrong beside a column that differs."""
-
-    UNREGISTERED = "unregistered"
-    REGISTERED_TWICE = "registered_twice"
-    NOT_OPENED = "not_opened"
-    LEAF_INCOHERENT = "leaf_incoherent"
-    UNKNOWN_ACT = "unknown_act"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaidLeaf:
-    """A leaf about a partner or a key. ``said`` is what it commits to; None if that could not be opened or does not open it."""
-
-    leaf_index: int
-    fields: LeafFields
-    said: Mapping[str, Json] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """A column, or one of ``Wrong``, in which row and log disagree; ``leaf_index`` is None where a leaf is missing."""
-
-    what: str
-    leaf_index: int | None
 
 
 def partner_row(partner: Partner) -> dict[str, Json]:
@@ -168,3 +132,7 @@ def _differing(
         for column in columns
         if column not in expected or canonical_json(row[column]) != canonical_json(expected[column])
     ]
+
+
+RULES: Final = HolderRules(partner_contradictions, key_contradictions)
+"""The rule as the check of the log takes it."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 from gateway.audit import entry as leaves
 from gateway.audit.entry import LeafFields, LeafKind, encode_leaf
 from gateway.audit.merkle import leaf_hash
+from gateway.audit.plaintext import NOTHING, seal_plaintext
 from gateway.audit.ports import PendingEntry, Refusal, Refused
 from gateway.base.canonical import canonical_json
 from gateway.base.clock import rfc3339
@@ -40,6 +41,7 @@ class CommittedTokens:
         salt = random_bytes(leaves.SALT_BYTES)
         leaf = self._leaf(
             args_c=leaves.seal(salt, leaves.Committed.ARGS, said).commitment,
+            assert_id=issue.assertion_claim.digest.hex(),
             cred=issue.credential,
             decision="allow",
             kind=LeafKind.TOKEN,
@@ -56,18 +58,17 @@ class CommittedTokens:
         """Commit the leaf of a refusal; raises like ``record_issue``."""
         claim = refusal.assertion_claim
         leaf = self._leaf(
+            assert_id=claim.digest.hex(),
             cred=refusal.credential,
             decision=f"deny:{refusal.reason}",
             kind=LeafKind.DENY,
             partner=refusal.partner_id,
             req_h=refusal.request_hash.hex(),
-            req_id=None if claim is None else claim.digest.hex(),
             status=refusal.status,
             ts=rfc3339(refusal.refused_ms),
         )
-        claims = () if claim is None else (claim,)
         salt = random_bytes(leaves.SALT_BYTES)
-        await self._submit(self._entry(leaf, salt, refusal.partner_id, refusal.credential, claims))
+        await self._submit(self._entry(leaf, salt, refusal.partner_id, refusal.credential, (claim,)))
 
     def _leaf(self, **members: Any) -> LeafFields:  # noqa: ANN401 - the members of the leaf, checked by msgspec's own types
         return LeafFields(gw=self._names.gateway, log=self._names.origin, n=0, op=OPERATION, **members)
@@ -76,15 +77,16 @@ class CommittedTokens:
         self, fields: LeafFields, salt: bytes, partner_id: str, credential: str, claims: tuple[OneTimeId, ...]
     ) -> PendingEntry:
         leaf = encode_leaf(fields)
+        digest = leaf_hash(leaf)
         return PendingEntry(
             leaf=leaf,
-            leaf_hash=leaf_hash(leaf),
+            leaf_hash=digest,
             kind=fields.kind,
             operation=OPERATION,
             decision=fields.decision,
             salt=salt,
             key_id=self._sealer.current,
-            sealed=b"",
+            sealed=seal_plaintext(self._sealer, NOTHING, digest, salt),
             partner_id=partner_id,
             claims=claims,
             credential=credential,

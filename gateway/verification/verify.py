@@ -29,7 +29,6 @@ from gateway.verification.read_back import Proven, ReadBack, Repeated
 OK: Final = 200
 IDEMPOTENCY_LIFETIME_MS: Final = DAY_MS
 MAX_CANDIDATES: Final = 10
-_AFTER_THE_CLAIM: Final = frozenset({ErrorKind.NOT_FOUND, ErrorKind.RECORD_CONTRADICTED, ErrorKind.INTERNAL})
 """What reading back may refuse with when a commit has burnt the one-time id already: the leaf of the refusal claims none again."""
 
 
@@ -131,23 +130,17 @@ class Verify:
         if kept.body_hash != claim.body_hash:
             raise GatewayError(ErrorKind.IDEMPOTENCY_KEY_REUSED)
         repeated = _repeated(call, question, claim)
-        return await self._read_back.repeat(call, kept.verification_id, repeated, claim_used=True)
+        return await self._read_back.repeat(call, kept.verification_id, repeated)
 
     async def _lost_the_race(self, call: Call, question: Question, claim: IdempotencyClaim) -> Proven:
-        # Another request with this key committed between our look and our commit; that commit also burnt our one-time id.
+        # Another request with this key committed between our look and our commit, which then claimed nothing for us.
         since = Millis(call.received_ms - IDEMPOTENCY_LIFETIME_MS)
         kept = await self._archive.kept(call.partner_id, call.operation, claim.key_hash, since)
         if kept is None:
             raise GatewayError(ErrorKind.IDEMPOTENCY_IN_PROGRESS, reason=LOST_RACE, retry_after_s=1)
         if kept.body_hash != claim.body_hash:
             raise GatewayError(ErrorKind.IDEMPOTENCY_KEY_REUSED, reason=LOST_RACE)
-        try:
-            repeated = _repeated(call, question, claim)
-            return await self._read_back.repeat(call, kept.verification_id, repeated, claim_used=False)
-        except GatewayError as exc:
-            if exc.kind not in _AFTER_THE_CLAIM:
-                raise
-            raise GatewayError(exc.kind, reason=LOST_RACE, facts=exc.facts) from exc
+        return await self._read_back.repeat(call, kept.verification_id, _repeated(call, question, claim))
 
 
 def _repeated(call: Call, question: Question, claim: IdempotencyClaim) -> Repeated:

@@ -7,12 +7,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from gateway.audit.acts import Act
+from gateway.audit.batch_mac import BatchMac
 from gateway.audit.entry import LeafKind
-from gateway.audit.fsck import FsckReport, fsck
+from gateway.audit.fsck import Checks, fsck
+from gateway.audit.fsck_against import KeptCheckpoint
+from gateway.audit.fsck_report import FsckReport
 from gateway.audit.merkle import leaf_hash
+from gateway.audit.plaintext import open_plaintext
 from gateway.audit.policy import render_policy
 from gateway.base.canonical import canonical_json
-from gateway.base.clock import Millis, SystemClock
+from gateway.base.clock import Millis, SystemClock, utc_day
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.host_keys import load_host_keys
 from gateway.base.sealing import CannotOpen, Sealer
@@ -20,6 +25,7 @@ from gateway.base.settings import Settings
 from gateway.identity.key_policy import SubmittedKey
 from gateway.identity.partner import Client, Partner, RegisteredKey
 from gateway.postgres.feed_status import FeedStatus, read_feed_status
+from gateway.postgres.fsck_reader import PostgresFsckReader
 from gateway.postgres.log_reader import PostgresLogReader, RecentLeaf
 from gateway.postgres.partner_store import (
     KeyAddition,
@@ -36,9 +42,9 @@ from gateway.postgres.partner_store import (
 from gateway.postgres.pool import Connection, Pool, PoolSize, Target, open_pool
 from gateway.postgres.queries import Queries
 from gateway.verification.operator_ledger import About, OperatorLedger
-from gateway.verification.registrations import Act, key_row, partner_row
+from gateway.verification.registrations import RULES, key_row, partner_row
 from gateway.wiring.feed import FeedPowers, open_feed
-from gateway.wiring.log import guarded_log, make_checkpoint_signer, running_committer
+from gateway.wiring.log import guarded_log, make_batch_mac, make_checkpoint_signer, running_committer
 from gateway.wiring.metrics import Metrics
 from gateway.wiring.parts import make_sealer, names
 from gateway.worker.compare import Comparison, FeedProof, Round, RoundResult, compare_all
@@ -75,6 +81,7 @@ class Operator:
     ledger: OperatorLedger
     reader: PostgresLogReader
     sealer: Sealer
+    batch_mac: BatchMac
     policy_text: str
     clock: SystemClock
     metrics: Metrics
@@ -196,16 +203,34 @@ class Operator:
     async def opened(self, index: int) -> bytes | None:
         """Return the sealed plaintext of a leaf, or ``None`` if it was erased, is empty, or another host's key sealed it."""
         stored = await self.reader.sealed(index)
-        if stored is None or not stored.sealed:
+        if stored is None:
             return None
+        digest = leaf_hash(stored.leaf)
         try:
-            return self.sealer.open(stored.sealed, leaf_hash(stored.leaf), stored.key_id)
+            return open_plaintext(self.sealer, stored.sealed, digest, stored.salt, stored.key_id) or None
         except CannotOpen:
             return None
 
-    async def fsck(self, progress: Callable[[int], None]) -> FsckReport:
-        """Re-derive every tile, root and batch of the log from its leaves."""
-        return await fsck(self.reader, progress=progress)
+    @property
+    def origin(self) -> str:
+        """The name of the log."""
+        return self.settings.log_origin
+
+    async def fsck(
+        self, against: tuple[KeptCheckpoint, ...], progress: Callable[[int], None], *, shallow: bool
+    ) -> FsckReport:
+        """Check the whole log and what stands beside it."""
+        checks = Checks(
+            origin=self.settings.log_origin,
+            batch_mac=self.batch_mac,
+            sealer=self.sealer,
+            today=utc_day(self.clock.now_ms() // 1000),
+            shallow=shallow,
+            against=against,
+            holders=RULES,
+        )
+        whole = PostgresFsckReader(self.pool, self.queries, log_id=self.settings.log_id)
+        return await fsck(whole, checks, progress=progress)
 
     async def log_policy(self) -> str:
         """Return the C2SP tlog-policy that trusts this host's log key."""
@@ -253,6 +278,7 @@ async def open_operator(settings: Settings) -> AsyncIterator[Operator]:
                 ledger=OperatorLedger(committer, sealer, names(settings), SystemClock()),
                 reader=reader,
                 sealer=sealer,
+                batch_mac=make_batch_mac(settings, keys),
                 policy_text=render_policy([make_checkpoint_signer(settings, keys).vkey]),
                 clock=SystemClock(),
                 metrics=metrics,

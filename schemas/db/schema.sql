@@ -58,17 +58,20 @@ BEGIN
     END IF;
     head_size := size;
 
-    WITH taken AS (
-        INSERT INTO audit.request (log_id, req_day, req_id)
-        SELECT log, t.day, t.digest FROM unnest(days, digests) AS t (day, digest)
-        ON CONFLICT DO NOTHING
-        RETURNING req_id
-    ), alive AS (
+    WITH alive AS (
         SELECT k.thumbprint
         FROM identity.partner_key AS k
         JOIN identity.partner AS p USING (partner_id)
         WHERE k.thumbprint = ANY (credentials) AND k.state IN ('active', 'retiring') AND p.state = 'active'
             AND (k.retire_at_ms IS NULL OR k.retire_at_ms > extract(epoch FROM clock_timestamp()) * 1000)
+    ), taken AS (
+        -- The credentials run along the claims; those that follow belong to entries without one.
+        INSERT INTO audit.request (log_id, req_day, req_id)
+        SELECT log, t.day, t.digest
+        FROM unnest(days, digests, credentials) AS t (day, digest, credential)
+        WHERE t.digest IS NOT NULL AND (t.credential IS NULL OR t.credential IN (SELECT alive.thumbprint FROM alive))
+        ON CONFLICT DO NOTHING
+        RETURNING req_id
     ), kept AS (
         INSERT INTO audit.idempotency AS i
             (log_id, partner_id, op, key_hash, body_hash, verification_id, created_ms)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from gateway.audit.merkle import EMPTY_FRONTIER, grow, leaf_hash
@@ -156,3 +157,54 @@ async def test_a_replayed_entry_reserves_no_idempotency_key(bench: Bench) -> Non
         fresh = await committer.submit(make_entry(credential=CREDENTIAL, idempotency="key"))
 
     assert isinstance(fresh, Committed)
+
+
+async def test_what_is_refused_burns_no_one_time_id(bench: Bench) -> None:
+    """An id is burnt if and only if a leaf names it: not by a dead credential, a lost race, or beside an id that was used before."""
+    await bench.make_live(CREDENTIAL)
+    used, mine, dead, raced = (bytes([number]) * 16 for number in range(4))
+    both = msgspec.structs.replace(make_entry(), claims=(OneTimeId(DAY, used), OneTimeId(DAY, mine)))
+
+    async with running(bench.store, make_guardian()) as committer:
+        await committer.submit(make_entry(claim=used, credential=CREDENTIAL, idempotency="key"))
+        refused = await asyncio.gather(
+            committer.submit(both),
+            committer.submit(make_entry(claim=dead, credential="d" * 43)),
+            committer.submit(make_entry(claim=raced, credential=CREDENTIAL, idempotency="key")),
+        )
+        again = await asyncio.gather(*(committer.submit(make_entry(claim=claim)) for claim in (mine, dead, raced)))
+
+    assert [outcome.reason for outcome in refused] == [Refusal.REPLAYED, Refusal.REVOKED, Refusal.IDEMPOTENCY_TAKEN]
+    assert all(isinstance(outcome, Committed) for outcome in again)
+
+
+async def test_those_who_were_with_a_refused_entry_are_committed(bench: Bench) -> None:
+    """The transaction that had claimed too much begins again without the one who is refused; the others notice nothing."""
+    await bench.make_live(CREDENTIAL)
+
+    async with running(bench.store, make_guardian()) as committer:
+        await committer.submit(make_entry(credential=CREDENTIAL, idempotency="key"))
+        outcomes = await asyncio.gather(
+            *(committer.submit(make_entry()) for _ in range(20)),
+            committer.submit(make_entry(credential=CREDENTIAL, idempotency="key")),
+            *(committer.submit(make_entry()) for _ in range(20)),
+        )
+
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    assert refused == [Refused(Refusal.IDEMPOTENCY_TAKEN)]
+    assert sorted(outcome.leaf_index for outcome in outcomes if isinstance(outcome, Committed)) == list(range(1, 41))
+
+
+async def test_a_replay_in_the_same_batch_reserves_no_idempotency_key(bench: Bench) -> None:
+    """Two entries with one proof and two keys: the second leaves no key behind that points at an answer that never was."""
+    await bench.make_live(CREDENTIAL)
+    claim = b"r" * 16
+
+    async with running(bench.store, make_guardian()) as committer:
+        together = await asyncio.gather(
+            committer.submit(make_entry(claim=claim, credential=CREDENTIAL, idempotency="one")),
+            committer.submit(make_entry(claim=claim, credential=CREDENTIAL, idempotency="two")),
+        )
+        fresh = await committer.submit(make_entry(credential=CREDENTIAL, idempotency="two"))
+
+    assert [type(outcome) for outcome in (*together, fresh)] == [Committed, Refused, Committed]

@@ -483,7 +483,7 @@ async def test_a_key_does_not_answer_another_operation(gateway, partner, owner):
 
 
 async def test_a_race_that_was_lost_to_a_forged_row_is_on_record(gateway, partner, owner):
-    """Where the row appears between the look and the commit, the refusal is the same, and the used-up proof does not hide it."""
+    """Where the row appears between the look and the commit, the refusal is the same, and its leaf may claim the proof."""
     body = canonical_json(parse_json_object(kit.question(kit.CLEAR)))
     old = await given(gateway, partner, kit.CLEAR)
     verify = gateway.worker.needs.verify
@@ -494,4 +494,4 @@ async def test_a_race_that_was_lost_to_a_forged_row_is_on_record(gateway, partne
     with pytest.raises(GatewayError) as refused:
         await verify._lost_the_race(call, asked, _claim(call, asked, old.id))
 
-    assert (refused.value.kind, refused.value.reason) == (ErrorKind.RECORD_CONTRADICTED, "idempotency_race")
+    assert (refused.value.kind, refused.value.reason) == (ErrorKind.RECORD_CONTRADICTED, "record_contradicted")

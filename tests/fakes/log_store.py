@@ -72,7 +72,8 @@ class _Transaction:
             if entry.credential is not None and entry.credential in self._store.live
         )
         claimed: set[bytes] = set()
-        for claim in (claim for entry in entries for claim in entry.claims):
+        admitted = [entry for entry in entries if entry.credential is None or entry.credential in live]
+        for claim in (claim for entry in admitted for claim in entry.claims):
             key = (claim.day, claim.digest)
             if key not in self._store.claimed and key not in self._claims:
                 self._claims.add(key)
@@ -87,11 +88,15 @@ class _Transaction:
     def _reserve(self, entries: Sequence[PendingEntry], claimed: set[bytes], live: frozenset[str]) -> frozenset[str]:
         reserved: set[str] = set()
         seen: set[tuple[str, str, bytes]] = set()
+        spent: set[bytes] = set()
         for entry in entries:
             claim = entry.idempotency
             if claim is None or not entry.claims:
                 continue
             key = (claim.partner_id, claim.operation, claim.key_hash)
+            if entry.claims[0].digest in spent:
+                continue
+            spent.add(entry.claims[0].digest)
             if key in seen:
                 continue
             seen.add(key)

@@ -6,6 +6,7 @@ They read the history's file and the database only, so they judge what a partner
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,22 @@ from typing import Any
 
 import asyncpg
 
-from gateway.audit.fsck import FsckReport, fsck
+from gateway.audit.batch_mac import BatchMac
+from gateway.audit.fsck import Checks, fsck
+from gateway.audit.fsck_report import FsckReport
 from gateway.audit.policy import Policy
 from gateway.audit.receipt import VerifiedReceipt, verify_receipt
 from gateway.base.canonical import parse_json_object
 from gateway.base.codec import parse_b64
-from gateway.postgres.log_reader import PostgresLogReader
+from gateway.base.host_keys import BATCH_MAC, SEALING
+from gateway.base.sealing import Sealer
+from gateway.base.secret import Secret
+from gateway.postgres.fsck_reader import PostgresFsckReader
 from gateway.postgres.queries import Queries
-from tests.conftest import LOG_ID, Database
+from gateway.verification.registrations import RULES
+from tests.conftest import LOG_ID, ORIGIN, Database
+from tests.fakes.entries import SEALER
+from tests.fakes.guard import make_batch_mac
 from tests.fakes.load import parse_history
 
 
@@ -33,11 +42,21 @@ class Checked:
     unanswered: int
 
 
-async def check_log(database: Database) -> FsckReport:
-    """Re-derive the whole log; every index from 0 is there once."""
+def checks_of(home: Path | None) -> Checks:
+    """Return what a host whose keys lie in ``home/keys`` knows of its log; None: the host of ``tests.fakes.entries``."""
+    today = dt.datetime.now(dt.UTC).date()
+    mac, sealer = make_batch_mac(), SEALER
+    if home is not None:
+        secret = {name: Secret(bytes.fromhex((home / "keys" / name).read_text())) for name in (BATCH_MAC, SEALING)}
+        mac, sealer = BatchMac(secret[BATCH_MAC], ORIGIN), Sealer({1: secret[SEALING]}, current=1)
+    return Checks(origin=ORIGIN, batch_mac=mac, sealer=sealer, today=today, shallow=False, against=(), holders=RULES)
+
+
+async def check_log(database: Database, home: Path | None = None) -> FsckReport:
+    """Check the whole log and what stands beside it; every index from 0 is there once."""
     pool = await asyncpg.create_pool(database.dsn, min_size=1, max_size=1)
     try:
-        report = await fsck(PostgresLogReader(pool, Queries.load(), log_id=LOG_ID))
+        report = await fsck(PostgresFsckReader(pool, Queries.load(), log_id=LOG_ID), checks_of(home))
         row = await pool.fetchrow("SELECT count(*) AS n, coalesce(max(leaf_index) + 1, 0) AS next FROM audit.entry")
     finally:
         await pool.close()
@@ -46,9 +65,9 @@ async def check_log(database: Database) -> FsckReport:
     return report
 
 
-async def check_history(file: Path, database: Database, policy: Policy) -> Checked:
+async def check_history(file: Path, database: Database, policy: Policy, home: Path) -> Checked:
     """Judge a history against the log."""
-    report = await check_log(database)
+    report = await check_log(database, home)
     lines = parse_history(file)
     answers = [line for line in lines if line["status"] == 200]
     assert not [line for line in lines if line["status"] >= 500 and line["status"] != 503], "a defect was answered"

@@ -30,7 +30,7 @@ PHASES = ("before_a_byte", "mid_headers", "after_headers", "mid_body", "after_bo
 async def gateway(database: Database, tmp_path: Path) -> AsyncIterator[Gateway]:
     async with running_gateway(database, tmp_path) as running:
         yield running
-    await check_log(database)
+    await check_log(database, tmp_path)
 
 
 def request_of(partner: PartnerClient, body: bytes) -> bytes:

@@ -73,7 +73,7 @@ async def scene(database: Database, tmp_path: Path) -> AsyncIterator[Scene]:
         async with running_gateway(database, tmp_path, **changes) as gateway:
             yield Scene(gateway, proxy, await gateway.partner(), admin)
     await admin.close()
-    await check_log(database)
+    await check_log(database, tmp_path)
 
 
 @pytest.mark.parametrize("fate", [AtCommit.CUT_BEFORE, AtCommit.CUT_AFTER])
@@ -129,11 +129,16 @@ async def test_a_head_that_an_administrator_holds_means_503_in_time_and_work_goe
 
 
 async def test_a_missing_partition_is_503_and_never_500(scene: Scene) -> None:
-    """Nobody made the partition of the day: refused until it is there, and nothing is lost."""
-    for day in (DAY, DAY + dt.timedelta(days=1)):
-        await scene.admin.execute(f"DROP TABLE audit.request_{day:%Y%m%d}")
+    """The partition of the day is not there: refused until it is, and nothing is lost."""
+    days = (DAY, DAY + dt.timedelta(days=1))
+    for day in days:
+        await scene.admin.execute(f"ALTER TABLE audit.request DETACH PARTITION audit.request_{day:%Y%m%d}")
     await scene.refused()
-    await scene.admin.execute("SELECT audit.ensure_partitions($1, 7)", DAY)
+    for day in days:
+        bounds = f"FROM ('{day}') TO ('{day + dt.timedelta(days=1)}')"
+        await scene.admin.execute(
+            f"ALTER TABLE audit.request ATTACH PARTITION audit.request_{day:%Y%m%d} FOR VALUES {bounds}"
+        )
 
     _headers, answer = await scene.answered()
 

@@ -31,7 +31,7 @@ async def test_a_rolling_restart_of_every_worker_fails_no_request(database: Data
                 os.kill(old, signal.SIGTERM)
                 await served.until_replaced(slot, old)
             await history.more_answers(CLIENTS * 3)
-        checked = await check_history(history_file, database, served.policy)
+        checked = await check_history(history_file, database, served.policy, tmp_path)
 
     assert failures(history) == []
     assert checked.unanswered == 0
@@ -49,7 +49,7 @@ async def test_an_orderly_stop_under_load_answers_everything_it_has_accepted(
             served.process.send_signal(signal.SIGTERM)
             # Clients are turned away one by one: each learns it on a new connection, never on one it was using.
             await until(lambda: served.process.poll() is not None, "end of serve", 6 + 5)
-        checked = await check_history(history_file, database, served.policy)
+        checked = await check_history(history_file, database, served.policy, tmp_path)
         code = served.process.returncode
 
     assert code == 0, served.tail()

@@ -64,7 +64,7 @@ async def test_a_feed_process_killed_while_it_loads_leaves_the_last_good_version
             slot,
         )
     await admin.close()
-    await check_log(database)
+    await check_log(database, tmp_path)
 
     assert stored >= 60_000
     assert held in {stored, stored - 1}  # a line that cannot be read is held as such, not as a record
@@ -124,7 +124,7 @@ async def test_a_platform_that_is_down_or_lies_leaves_the_last_good_answers_unti
         fresh = await outcomes_of_every_worker(served, partner, admin)
         assert fresh == {"gw-test/worker-0": {"restricted"}, "gw-test/worker-1": {"restricted"}}
     await admin.close()
-    await check_log(database)
+    await check_log(database, tmp_path)
 
 
 def forged_head(folder: Path) -> bytes:

@@ -46,7 +46,7 @@ async def test_the_same_proof_fifty_times_at_once_over_two_processes_is_answered
         assert Counter(status == 200 for status, _headers, _body in tokens) == {True: 1, False: TIMES - 1}
         assert {status for status, _headers, _body in tokens} <= {200, 400, 401}
         assert await writers(database) == {"gw-test/worker-0", "gw-test/worker-1"}
-    await check_log(database)
+    await check_log(database, tmp_path)
 
 
 def crowd_of_one(served: Served, partner: PartnerClient) -> list[PartnerClient]:

@@ -41,7 +41,7 @@ async def test_answers_survive_the_death_of_the_database_under_load(own_postgres
             await end_sessions(own_postgres)
             await history.more_answers(CLIENTS * 5)
             await served.until_ready()
-        checked = await check_history(history_file, own_postgres, served.policy)
+        checked = await check_history(history_file, own_postgres, served.policy, tmp_path)
         assert [served.worker(slot) for slot in range(2)] == workers, served.tail()
 
     assert history.lost == 0  # the workers live: whoever asks is told something

@@ -47,7 +47,7 @@ async def test_a_worker_stopped_under_the_head_lock_does_not_stop_the_others(
                 os.kill(stopped, signal.SIGCONT)
             await history.more_answers(CLIENTS * 5)
             assert served.worker(0) == stopped
-        checked = await check_history(history_file, database, served.policy)
+        checked = await check_history(history_file, database, served.policy, tmp_path)
     await admin.close()
 
     assert history.lost == 0

@@ -33,7 +33,7 @@ async def test_answers_survive_the_death_of_workers_under_load(database: Databas
                 await served.until_replaced(slot, dead)
             await history.more_answers(CLIENTS * 5)
 
-        checked = await check_history(history_file, database, served.policy)
+        checked = await check_history(history_file, database, served.policy, tmp_path)
         status, metrics = await served.admin("/metrics")
 
     # Only requests that were on their way may be lost, one a client: what waits for a successor is served by it.

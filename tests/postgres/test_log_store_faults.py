@@ -256,6 +256,7 @@ async def test_a_warning_on_commit_makes_its_outcome_unknown_until_a_commit_with
     assert_proven(entries, outcomes, await leaves(admin))
     # The look went over another connection: the first one's word was not taken.
     assert await admin.fetchval("SELECT count(*) FROM audit.entry") == 3
+    await admin.execute("DROP TRIGGER warn_at_commit ON audit.batch")
     await check_log(database)
 
 

@@ -12,10 +12,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from gateway.postgres import migrate as migrations
-from gateway.postgres.dump import dump_schema
+from gateway.postgres.dump import dump_safeguards, dump_schema
 from gateway.postgres.embedded import EmbeddedPostgres
 from gateway.postgres.migrate import MIGRATIONS, ensure_log, migrate, plan
 from gateway.postgres.preflight import PreflightError, check_database
+from gateway.postgres.safeguards import SHIPPED
 from gateway.postgres.schema import HEAD, MigrateError, current
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "db" / "schema.sql"
@@ -44,6 +45,11 @@ async def test_the_migrations_make_the_schema_that_is_committed(postgres: Embedd
         pytest.skip("another major version of pg_dump writes the same schema in other words")
 
     assert await dump_schema(postgres) == committed
+
+
+async def test_what_guards_the_tables_is_committed_as_the_migrations_make_it(postgres: EmbeddedPostgres):
+    """Made by ``python -m gateway.postgres.dump safeguards``; unlike the schema's text, the digests are those of every version."""
+    assert await dump_safeguards(postgres) == SHIPPED.read_text(encoding="utf-8")
 
 
 async def test_migrating_twice_changes_nothing_the_second_time(postgres: EmbeddedPostgres, empty: str):

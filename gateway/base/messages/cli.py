@@ -106,11 +106,21 @@ WORDS: Final[dict[str, Sentence]] = {
     "part": Sentence("类别", "part"),
     "key": Sentence("记录编号", "record"),
     "fsck_clean": Sentence(
-        "✔ 日志完好:{leaves} 个条目、{batches} 个批次、{tiles} 个完整切片均由条目重新推导一致。根 {root}",
-        "✔ The log is sound: {leaves} leaves, {batches} batches, {tiles} full tiles re-derived. Root {root}",
+        "✔ 日志完好:{leaves} 个条目、{batches} 个批次、{tiles} 个完整切片均由条目重新推导一致,"
+        "{secrets} 份密文已打开核对,{requests} 个一次性编号已核对。根 {root}",
+        "✔ The log is sound: {leaves} leaves, {batches} batches, {tiles} full tiles re-derived, "
+        "{secrets} secrets opened, {requests} one-time ids compared. Root {root}",
     ),
-    "fsck_fault": Sentence("✘ {fault}:{where}", "✘ {fault}: {where}"),
-    "fsck_broken": Sentence("✘ 日志与其条目不一致。", "✘ The log contradicts its leaves."),
+    "fsck_unopened": Sentence(
+        "  {unopened} 份密文未打开,未能核对。", "  {unopened} secrets were not opened and could not be checked."
+    ),
+    "fsck_fault": Sentence("✘ {fault} {where}:{meaning}", "✘ {fault} {where}: {meaning}"),
+    "fsck_incomplete": Sentence("  核对在此停止,其余未读。", "  The check stopped here; the rest was not read."),
+    "kept_unverified": Sentence(
+        "{file} 不是此日志的有效签名检查点或回执:{why}",
+        "{file} is no valid signed checkpoint or receipt of this log: {why}",
+    ),
+    "fsck_broken": Sentence("✘ 日志与其条目不一致。", "✘ The log, or what stands beside it, contradicts its leaves."),
     "fsck_progress": Sentence("已核对 {leaves} 个条目", "{leaves} leaves checked"),
     "receipt_good": Sentence(
         "✔ 回执有效:日志 {log} 第 {index} 条,树大小 {size}。",
@@ -187,6 +197,10 @@ WORDS: Final[dict[str, Sentence]] = {
     ),
     "db_standby": Sentence("这是备库,不能写入", "it is a standby and cannot be written to"),
     "db_embedded": Sentence("这是演示用的内嵌数据库", "it is the demo's embedded server"),
+    "db_safeguard_changed": Sentence("{name} 与程序所带的不同", "{name} is not as shipped"),
+    "db_safeguard_missing": Sentence("缺少 {name}", "{name} is missing"),
+    "db_safeguard_unknown": Sentence("{name} 不是程序所带的", "{name} was not shipped"),
+    "db_triggers_off": Sentence("触发器未生效:{name}", "triggers do not fire: {name}"),
     "db_schema": Sentence(
         "数据库结构为 {found},程序需要 {wanted};请运行 credit-gateway migrate",
         "its schema is {found}, the program needs {wanted}; run credit-gateway migrate",
@@ -363,7 +377,7 @@ HELP: Final[dict[str, Sentence]] = {
     "audit": Sentence("审计日志", "the audit log"),
     "audit list": Sentence("最近的条目", "the latest leaves"),
     "audit get": Sentence("查看一个条目", "one leaf, opened"),
-    "audit fsck": Sentence("由条目重新推导整个日志", "re-derive the whole log from its leaves"),
+    "audit fsck": Sentence("核对整个日志及其旁的数据", "check the whole log and what stands beside it"),
     "log": Sentence("日志与本机", "the log and this host"),
     "log status": Sentence("本机所签与数据库是否一致", "whether the database agrees with what this host has signed"),
     "log join": Sentence("新主机开始守护已有条目的日志", "begin to guard a log that has leaves"),

@@ -1,18 +1,24 @@
 """``audit list | get | fsck``: the log as operators and regulators see it."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from gateway.audit.fsck import FsckReport
+from gateway.audit.fsck_against import KeptCheckpoint, UnverifiedKept, read_kept
+from gateway.audit.fsck_report import FsckReport
+from gateway.audit.policy import Policy, parse_policy
 from gateway.base.canonical import parse_json
 from gateway.base.clock import from_datetime
-from gateway.cli.common import CommonOptions, given, run
+from gateway.base.messages.fsck import FAULTS
+from gateway.cli.commands.receipt import read_policy
+from gateway.cli.common import CommonOptions, given, read_file, run
+from gateway.cli.failures import CommandError
 from gateway.cli.open import operating
-from gateway.cli.shapes import leaf_shape
-from gateway.cli.terminal import Exit
+from gateway.cli.shapes import fsck_shape, leaf_shape
+from gateway.cli.terminal import Exit, Terminal
 from gateway.postgres.log_reader import RecentLeaf
 
 MAX_LISTED = 1000
@@ -73,10 +79,28 @@ def get(
     return Exit.OK
 
 
-def fsck(*, common: CommonOptions = None) -> int:
-    """Re-derive every tile, root and batch of the log from its leaves."""
+def fsck(
+    *,
+    against: Annotated[
+        list[Path] | None,
+        Parameter(
+            help="留存的检查点、答复或回执文件,可多次给出 · a checkpoint, answer or receipt that was kept; may be repeated",
+            negative=(),
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None, Parameter(help="日志信任策略,缺省为本机密钥 · trust policy of the log; by default this host's key")
+    ] = None,
+    shallow: Annotated[
+        bool, Parameter(help="不打开密文 · leave the secrets of partners' calls closed", negative=())
+    ] = False,
+    common: CommonOptions = None,
+) -> int:
+    """Check the whole log: all that is stored must follow from the leaves, and the leaves from hosts of this log."""
     options = given(common)
     terminal = options.terminal()
+    contents = [(str(file), read_file(file)) for file in against or ()]
+    trusted = None if policy is None else read_policy(policy)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=terminal.err, transient=True, disable=not terminal.err.is_terminal) as progress:
         task = progress.add_task("", total=None)
@@ -86,28 +110,42 @@ def fsck(*, common: CommonOptions = None) -> int:
 
         async def work() -> FsckReport:
             async with operating(options.settings()) as operator:
-                return await operator.fsck(show)
+                own = trusted or parse_policy((await operator.log_policy()).encode())
+                kept = tuple(_kept(name, content, own, operator.origin) for name, content in contents)
+                return await operator.fsck(kept, show, shallow=shallow)
 
         report = run(work())
     if terminal.json:
-        terminal.document(
-            {
-                "clean": report.clean,
-                "complete": report.complete,
-                "leaves": report.leaves,
-                "batches": report.batches,
-                "tiles": report.tiles,
-                "head_size": report.head_size,
-                "root": report.root.hex(),
-                "faults": [{"code": fault.code.value, "where": fault.where} for fault in report.faults],
-            }
-        )
-    elif report.clean:
-        terminal.tell(
-            "fsck_clean", leaves=report.leaves, batches=report.batches, tiles=report.tiles, root=report.root.hex()
-        )
+        terminal.document(fsck_shape(report))
     else:
-        for fault in report.faults:
-            terminal.tell("fsck_fault", fault=fault.code.value, where=fault.where)
-        terminal.tell("fsck_broken")
+        _tell_report(terminal, report)
     return Exit.OK if report.clean else Exit.INTEGRITY
+
+
+def _kept(name: str, content: bytes, policy: Policy, origin: str) -> KeptCheckpoint:
+    try:
+        return read_kept(name, content, policy, origin)
+    except UnverifiedKept as exc:
+        raise CommandError(Exit.USAGE, "kept_unverified", file=name, why=exc.args[0]) from exc
+
+
+def _tell_report(terminal: Terminal, report: FsckReport) -> None:
+    for fault in report.faults:
+        meaning = terminal.pick(FAULTS[fault.code])
+        terminal.tell("fsck_fault", fault=fault.code.value, where=fault.where, meaning=meaning)
+    if report.clean:
+        terminal.tell(
+            "fsck_clean",
+            leaves=report.leaves,
+            batches=report.batches,
+            tiles=report.tiles,
+            secrets=report.secrets,
+            requests=report.requests,
+            root=report.root.hex(),
+        )
+    elif not report.complete:
+        terminal.tell("fsck_incomplete")
+    if report.unopened:
+        terminal.tell("fsck_unopened", unopened=report.unopened)
+    if not report.clean:
+        terminal.tell("fsck_broken")

@@ -72,7 +72,7 @@ SELECT root FROM audit.batch WHERE log_id = $1 AND size = $2;
 
 -- name: head
 -- Read the head of the log with the batch that it rests on.
-SELECT h.size, h.root, h.frontier, b.mac, p.size AS prev_size, p.root AS prev_root, l.frozen_ms IS NOT NULL AS closed
+SELECT h.size, h.root, h.frontier, h.ts, b.mac, p.size AS prev_size, p.root AS prev_root, l.frozen_ms IS NOT NULL AS closed
 FROM audit.head AS h
 JOIN audit.log AS l USING (log_id)
 LEFT JOIN audit.batch AS b USING (log_id, size)
@@ -112,34 +112,6 @@ WHERE e.log_id = $1 AND e.partner_id = $2 AND e.kind IN ('key', 'partner')
 ORDER BY e.leaf_index
 LIMIT $4;
 
--- name: entries_from
--- Stream entries in order, for fsck.
-SELECT leaf_index, leaf_hash, leaf
-FROM audit.entry
-WHERE log_id = $1 AND leaf_index >= $2
-ORDER BY leaf_index
-LIMIT $3;
-
--- name: batches_from
--- Stream batches in order, for fsck.
-SELECT size, prev_size, root
-FROM audit.batch
-WHERE log_id = $1 AND size > $2
-ORDER BY size
-LIMIT $3;
-
--- name: tiles_from
--- Stream the full tiles of one level in order, for fsck.
-SELECT idx, hashes, root
-FROM audit.tile
-WHERE log_id = $1 AND level = $2 AND idx >= $3
-ORDER BY idx
-LIMIT $4;
-
--- name: repeated_request_ids
--- One-time ids that stand under more than one day: none, if the day always came from the signed proof.
-SELECT req_id FROM audit.request WHERE log_id = $1 GROUP BY req_id HAVING count(*) > 1 LIMIT $2;
-
 -- name: recent_entries
 -- The latest leaves, newest first, for operators.
 SELECT leaf_index, logged_at, kind, partner_id, op, purpose, decision, verification_id, leaf
@@ -162,7 +134,7 @@ SELECT audit.forget_idempotency($1::bigint, $2::integer);
 
 -- name: sealed
 -- Read the sealed plaintext of one leaf.
-SELECT e.leaf, s.key_id, s.sealed
+SELECT e.leaf, s.salt, s.key_id, s.sealed
 FROM audit.entry AS e
 JOIN audit.secret AS s USING (log_id, leaf_index, logged_at)
 WHERE e.log_id = $1 AND e.leaf_index = $2;

@@ -76,7 +76,7 @@ def claim(head: Head) -> ClaimedTree:
 
 def stored(head: Head, *, closed: bool = False) -> StoredHead:
     frontier = head.frontier
-    return StoredHead(frontier.size, head.root, frontier.to_bytes(), head.before, head.mac, closed)
+    return StoredHead(frontier.size, head.root, frontier.to_bytes(), MOMENT, head.before, head.mac, closed)
 
 
 async def refused(work) -> str:

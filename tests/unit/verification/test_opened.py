@@ -9,6 +9,7 @@ import pytest
 from gateway.audit import entry as leaves
 from gateway.audit.entry import LeafFields, LeafKind, encode_leaf
 from gateway.audit.merkle import leaf_hash
+from gateway.audit.plaintext import seal_plaintext
 from gateway.base.sealing import Sealer
 from gateway.base.secret import Secret
 from gateway.verification.opened import Erased, NotCommitted, Opened, open_leaf
@@ -30,7 +31,7 @@ def make_fields(ans=ANSWER, args=ARGS, **changes):
 
 
 def make_secret(fields, plaintext, **changes):
-    sealed = SEALER.seal(plaintext, leaf_hash(encode_leaf(fields)))
+    sealed = seal_plaintext(SEALER, plaintext, leaf_hash(encode_leaf(fields)), SALT)
     return replace(StoredSecret(salt=SALT, key_id=1, sealed=sealed), **changes)
 
 
@@ -55,9 +56,9 @@ def test_an_act_that_answers_nothing_opens():
 @pytest.mark.parametrize(
     ("fields", "plaintext", "changes", "column"),
     [
-        (make_fields(), both(ans=b'{"outcome":"restricted"}'), {}, "salt"),
-        (make_fields(), both(args=b'{"purpose":"onboarding"}'), {}, "salt"),
-        (make_fields(), both(), {"salt": bytes(31) + b"\1"}, "salt"),
+        (make_fields(), both(ans=b'{"outcome":"restricted"}'), {}, "sealed"),
+        (make_fields(), both(args=b'{"purpose":"onboarding"}'), {}, "sealed"),
+        (make_fields(), both(), {"salt": bytes(31) + b"\1"}, "sealed"),
         (make_fields(), both(), {"key_id": 2}, "sealed"),
         (make_fields(), both(), {"sealed": b""}, "sealed"),
         (make_fields(), both(), {"sealed": bytes(64)}, "sealed"),

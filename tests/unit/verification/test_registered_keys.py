@@ -11,6 +11,7 @@ from gateway.audit.batch_mac import TreePoint
 from gateway.audit.entry import LeafFields, LeafKind, encode_leaf
 from gateway.audit.guard import Doubt, GuardState
 from gateway.audit.merkle import leaf_hash
+from gateway.audit.plaintext import render_plaintext, seal_plaintext
 from gateway.base.canonical import canonical_json
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
@@ -73,7 +74,7 @@ class World:
                 ts="2026-11-22T08:00:00.000Z",
             )
         )
-        sealed = SEALER.seal(b'{"ans":null,"args":' + args + b"}", leaf_hash(leaf))
+        sealed = seal_plaintext(SEALER, render_plaintext(answer=None, arguments=args), leaf_hash(leaf), SALT)
         secret = StoredSecret(salt=SALT, key_id=1, sealed=sealed)
         self.rows.append(StoredLeaf(leaf_index=self.log.frontier.size, leaf=leaf, secret=secret))
         self.log.append([leaf])
