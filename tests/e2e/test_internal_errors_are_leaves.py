@@ -16,7 +16,6 @@ import pytest_asyncio
 
 from gateway.api.edge import Observers, accepted_hosts, partner_front
 from gateway.api.needs import Needs
-from gateway.audit.fsck import fsck
 from gateway.base.clock import SystemClock
 from gateway.base.crypto import sha256
 from gateway.base.errors import ErrorKind, GatewayError
@@ -301,6 +300,7 @@ async def test_a_defect_at_the_token_endpoint_uses_the_assertion_up(stage, partn
 async def test_the_log_is_sound_after_all_this(stage, partner):
     status, _headers, _body = await partner.verify(kit.CLEAR)
 
-    report = await fsck(stage.gateway.worker.log_reader, progress=lambda _done: None)
+    async with open_operator(stage.gateway.settings) as operator:
+        report = await operator.fsck((), lambda _done: None, shallow=False)
 
     assert (status, report.faults, report.complete) == (200, (), True)

@@ -78,7 +78,7 @@ async def test_a_record_that_the_owner_deletes_ends_in_no_answer_until_it_is_the
         assert (await command(served, "feed", "verify"))[0] == 0
         lines = [line for line in served.log.read_text().splitlines() if "feed_replica_differs" in line]
     await owner.close()
-    await check_log(database)
+    await check_log(database, tmp_path)
 
     assert len(lines) == 1, "said once"
 
