@@ -14,6 +14,8 @@ from gateway.base.clock import SystemClock
 from gateway.credit.answer import Asked, decide_answer
 from gateway.credit.catalogue import load_catalogue
 from gateway.credit.identifiers import Uscc
+from gateway.guard.replica.files import GuardFiles
+from gateway.guard.replica.keeper import KeptGuard
 from gateway.municipal.client import FeedLimits, MunicipalFeed, open_feed_session
 from gateway.municipal.envelope import parse_platform_keys
 from gateway.postgres.queries import Queries
@@ -66,7 +68,10 @@ async def city(platform, database, tmp_path):
         )
         writer = PostgresReplicaWriter(pool, queries, feed=CITY_FEED)
         replica = PostgresReplica(pool, queries, feed=CITY_FEED)
-        loop = FeedLoop(Needs(source=source, replica=writer, metrics=CountedMetrics(), clock=SystemClock()))
+        guard = KeptGuard(GuardFiles.of(tmp_path / "guard", CITY_FEED))
+        loop = FeedLoop(
+            Needs(source=source, replica=writer, guard=guard, metrics=CountedMetrics(), clock=SystemClock())
+        )
         await loop.tick()
         yield loop, replica
         await replica.close()
