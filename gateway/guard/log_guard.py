@@ -62,7 +62,10 @@ class LogGuardFile:
         self.file: Final = file
         self._origin: Final = origin
         self._fd: int | None = None
+        self._identity = (0, 0)  # of the open file: device and inode
         self._written = False  # whether something may not be on the disk yet
+        self._lost = False  # whether the disk refused something that was written
+        self._highest = 0  # size of the largest tree that this process has seen here
         # The last content read or written, so that an unchanged file is not parsed again.
         self._raw: bytes | None = None
         self._number = 0
@@ -77,18 +80,17 @@ class LogGuardFile:
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self.file.with_name(f".{self.file.name}.{os.getpid()}.new")
         slot = _render(self._origin, 1, GuardState((point,)))
-        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.write(handle, slot + bytes(SLOT_BYTES))
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        try:
+            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(slot + bytes(SLOT_BYTES))  # whole, or an error: never a torn guard
+                stream.flush()
+                os.fsync(stream.fileno())
             os.link(
                 unfinished, self.file
             )  # unlike rename(2), refuses to replace a guard that somebody else has just made
         finally:
-            unfinished.unlink()
+            unfinished.unlink(missing_ok=True)
         _sync_folder(self.file.parent)
 
     def read(self) -> GuardState:
@@ -141,13 +143,21 @@ class LogGuardFile:
     def flush(self) -> None:
         """Bring what was written to the disk, if anything was."""
         fd = self._fd
-        if fd is not None and self._written:
-            self._written = False  # before the call: what is written meanwhile will be flushed the next time
+        if fd is None or not self._written:
+            return
+        self._written = False  # before the call: what is written meanwhile will be flushed the next time
+        try:
             os.fdatasync(fd)
+        except OSError:
+            # What the disk did not take once is lost for good, whatever a second call says: from here on this process guards nothing.
+            self._lost = True
 
     def close(self) -> None:
         """Flush and let go of the file."""
         self.flush()
+        self._let_go()
+
+    def _let_go(self) -> None:
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
@@ -173,8 +183,18 @@ class LogGuardFile:
             raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason=Doubt.GUARD_UNUSABLE, retry_after_s=1) from exc
 
     def _open(self) -> int:
-        if self._fd is None:
-            self._fd = os.open(self.file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        """Return the file's descriptor: that of the file that is there now, not of one that was removed or exchanged."""
+        if self._lost:
+            msg = "the disk has not taken a write"
+            raise OSError(msg)
+        if self._fd is not None:
+            there = self.file.stat()
+            if (there.st_dev, there.st_ino) == self._identity:
+                return self._fd
+            self._let_go()
+        self._fd = os.open(self.file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        opened = os.fstat(self._fd)
+        self._identity = (opened.st_dev, opened.st_ino)
         return self._fd
 
     def _load(self, fd: int) -> GuardState:
@@ -184,8 +204,12 @@ class LogGuardFile:
             found = max((slot for slot in slots if slot is not None), key=lambda slot: slot[0], default=None)
             if found is None:
                 raise _TornError
-            self._raw = raw
-            self._number, self._state = found
+            number, state = found
+            if state.last.size < self._highest:
+                msg = "the guard was taken back"
+                raise ValueError(msg)
+            self._raw, self._number, self._state = raw, number, state
+            self._highest = state.last.size
         return self._state
 
     def _store(self, fd: int, state: GuardState) -> None:
@@ -196,6 +220,7 @@ class LogGuardFile:
         self._written = True
         self._raw = None if self._raw is None else self._raw[:at] + slot + self._raw[at + SLOT_BYTES :]
         self._number, self._state = number, state
+        self._highest = state.last.size
 
 
 def _render(origin: str, number: int, state: GuardState) -> bytes:

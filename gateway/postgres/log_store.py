@@ -226,7 +226,7 @@ class _Transaction:
         before = None if row["prev_root"] is None else TreePoint(row["prev_size"], row["prev_root"])
         try:
             frontier = Frontier.from_bytes(row["size"], row["frontier"])
-        except ValueError as exc:
+        except (TypeError, ValueError) as exc:  # of another length, or NULL where no constraint is left
             raise GatewayError(ErrorKind.INTERNAL, reason=LOG_CONTRADICTS_HEAD) from exc
         head = Head(frontier, row["root"], row["moment"], before, row["mac"])
         return head, Admission(frozenset(row["claimed"]), frozenset(row["live"]), frozenset(row["reserved"]))

@@ -31,6 +31,8 @@ PARTITIONS_AHEAD_DAYS: Final = 35
 
 _LIMITS: Final = {"lock_timeout": "4s", "statement_timeout": "5s", "timezone": "UTC", "search_path": "pg_catalog"}
 """A migration gives up before it stands in the way: whoever waits behind its lock waits at most this long."""
+_GRANTS: Final = "DO $grants$"
+"""How the second part of ``deploy/roles.sql`` begins."""
 _CLOSE_DEADLINE_S: Final = 10.0
 _MIGRATION_LOCK: Final = (7203, 2)
 _EMPTY_TREE_ROOT: Final = hashlib.sha256(b"").digest()
@@ -68,7 +70,7 @@ async def migrate(dsn: str, *, roles: bool = False) -> Migrated:
     )
     try:
         if roles:  # 1
-            await apply_roles(connection)
+            await apply_roles(connection, grants=False)
         async with connection.transaction():
             if roles:
                 await connection.execute(f"SET LOCAL ROLE {OWNER}")
@@ -80,10 +82,10 @@ async def migrate(dsn: str, *, roles: bool = False) -> Migrated:
     return done
 
 
-async def apply_roles(connection: Connection) -> None:
-    """Run ``deploy/roles.sql``: idempotent, before the schema exists and after."""
+async def apply_roles(connection: Connection, *, grants: bool = True) -> None:
+    """Run ``deploy/roles.sql``: idempotent. Without its grants before a migration: they name what only the newest schema has."""
     sql = await asyncio.to_thread(_roles_file().read_text, encoding="utf-8")
-    await connection.execute(sql)
+    await connection.execute(sql if grants else sql.partition(_GRANTS)[0])
 
 
 async def ensure_log(connection: Connection, log_id: int, origin: str) -> None:

@@ -8,7 +8,8 @@ memory first, and is a leaf that names who did it and why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -81,12 +82,20 @@ class _Silent(DoubtObserver):
         """Say nothing: it was only tried."""
 
 
-class LogKeeping:
-    """An operator's acts on one log, as one host."""
+Acting = Callable[[LogGuardian], AbstractAsyncContextManager[OperatorLedger]]
+"""Commits acts under a guardian of the caller's, for the length of a block."""
 
-    def __init__(self, host: LogHost, acts: OperatorLedger) -> None:
+
+class LogKeeping:
+    """An operator's acts on one log, as one host.
+
+    The leaf of an act comes first, committed under a guardian that trusts what the act is about to make true; only then does the guard
+    change. Who is interrupted in between has a leaf too many and says the command again; never a change without its leaf.
+    """
+
+    def __init__(self, host: LogHost, acting: Acting) -> None:
         self._host: Final = host
-        self._acts: Final = acts
+        self._acting: Final = acting
 
     async def standing(self) -> Standing:
         """Compare the database with the guard, and change nothing."""
@@ -105,13 +114,13 @@ class LogKeeping:
         """
         if self._host.guard.read().doubt is not Doubt.GUARD_MISSING:
             raise GatewayError(ErrorKind.CONFLICT, reason="guard_exists")
-        head = await self._host.reader.head()
-        await self._compare(head, known or EMPTY_TREE)
+        trial = await self._compare(known or EMPTY_TREE)
+        leaf = await self._act(trial, "log.join", because, {"from": None if known is None else _shown(known)})
         try:
-            self._host.guard.create(head.tree.point)
+            self._host.guard.create(trial.state().last)
         except FileExistsError as exc:
             raise GatewayError(ErrorKind.CONFLICT, reason="guard_exists") from exc
-        return await self._act("log.join", because, {"from": None if known is None else _shown(known)})
+        return leaf
 
     async def resolve(self, because: Because) -> int:
         """Forget a doubt whose cause is gone; return the index of the leaf.
@@ -123,38 +132,44 @@ class LogKeeping:
         guarded = self._host.guard.read()
         if guarded.doubt is None:
             raise GatewayError(ErrorKind.CONFLICT, reason="no_doubt")
-        if guarded.doubt in {Doubt.GUARD_MISSING, Doubt.GUARD_UNUSABLE, Doubt.CLOSED}:
+        if guarded.doubt in {Doubt.GUARD_MISSING, Doubt.GUARD_UNUSABLE}:
             raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason=guarded.doubt)
-        await self._compare(await self._host.reader.head(), guarded.last)
+        trial = await self._compare(guarded.last)
+        leaf = await self._act(trial, "log.resolve", because, {"doubt": guarded.doubt})
         self._host.guard.resolve(guarded.doubt)
-        try:
-            return await self._act("log.resolve", because, {"doubt": guarded.doubt})
-        except GatewayError:
-            self._host.guard.doubt(guarded.doubt)  # an act without its leaf has not happened
-            raise
+        return leaf
 
     async def begin_successor(self, predecessor: str, last: TreePoint | None, because: Because) -> int:
         """Commit the first leaf of this log, which names the log it succeeds and the last tree of it that this host has signed."""
+        guarded = self._host.guard.read()
+        if guarded.doubt is not None:
+            raise GatewayError(ErrorKind.STORE_UNAVAILABLE, reason=guarded.doubt)
+        trial = await self._compare(guarded.last)
         said = {"predecessor": predecessor, "last": None if last is None else _shown(last)}
-        return await self._act("log.succeed", because, said)
+        leaf = await self._act(trial, "log.succeed", because, said)
+        self._host.guard.advance(guarded.last, trial.state().last)
+        return leaf
 
     async def _try(self, last: TreePoint) -> Doubt | None:
         try:
-            await self._compare(await self._host.reader.head(), last)
+            await self._compare(last)
         except GatewayError as exc:
             if exc.reason in set(Doubt):
                 return Doubt(exc.reason)
             raise
         return None
 
-    async def _compare(self, head: StoredHead, last: TreePoint) -> None:
+    async def _compare(self, last: TreePoint) -> LogGuardian:
+        """Return a guardian that trusts a tree and has found the head to grow out of it; raise what it doubts."""
         host = self._host
         trial = LogGuardian(host.signer, host.mac, ScratchGuard(last), host.reader, _Silent())
-        await trial.compare(head, last)
+        await trial.compare(await host.reader.head(), last)
+        return trial
 
-    async def _act(self, operation: str, because: Because, said: Mapping[str, object]) -> int:
+    async def _act(self, trial: LogGuardian, operation: str, because: Because, said: Mapping[str, object]) -> int:
         members = {"by": because.by, "host": self._host.host, "reason": because.reason, **said}
-        return await self._acts.act(LeafKind.CONFIG, operation, canonical_json(members), None)
+        async with self._acting(trial) as acts:
+            return await acts.act(LeafKind.CONFIG, operation, canonical_json(members), None)
 
 
 def _shown(point: TreePoint) -> dict[str, object]:

@@ -7,13 +7,18 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from gateway.audit.guard import Doubt
+from gateway.audit.guardian import LogGuardian
+from gateway.base.clock import SystemClock
 from gateway.base.host_keys import load_host_keys
 from gateway.base.settings import Settings
 from gateway.postgres.pool import Target, connect
 from gateway.postgres.successor import open_successor
 from gateway.verification.log_keeping import Because, LogHost, LogKeeping
-from gateway.wiring.log import guard_file, make_batch_mac, make_checkpoint_signer
-from gateway.wiring.operator import open_operator
+from gateway.verification.operator_ledger import OperatorLedger
+from gateway.wiring.log import guard_file, make_batch_mac, make_checkpoint_signer, running_committer
+from gateway.wiring.metrics import Metrics
+from gateway.wiring.operator import PROCESS, open_operator
+from gateway.wiring.parts import make_sealer, names
 
 
 @asynccontextmanager
@@ -21,6 +26,15 @@ async def open_log_keeping(settings: Settings) -> AsyncIterator[LogKeeping]:
     """Build an operator's acts on this host's log for the length of a block."""
     keys = load_host_keys(settings)
     guard = guard_file(settings)
+
+    @asynccontextmanager
+    async def acting(guardian: LogGuardian) -> AsyncIterator[OperatorLedger]:
+        dsn = settings.operator_database_dsn
+        async with running_committer(
+            settings, dsn, guardian, Metrics(settings.feed_name), process=PROCESS
+        ) as committer:
+            yield OperatorLedger(committer, make_sealer(keys), names(settings), SystemClock())
+
     try:
         async with open_operator(settings) as operator:
             host = LogHost(
@@ -30,7 +44,7 @@ async def open_log_keeping(settings: Settings) -> AsyncIterator[LogKeeping]:
                 guard=guard,
                 reader=operator.reader,
             )
-            yield LogKeeping(host, operator.ledger)
+            yield LogKeeping(host, acting)
     finally:
         guard.close()
 

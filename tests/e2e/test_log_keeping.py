@@ -214,3 +214,45 @@ async def test_what_makes_no_sense_is_refused(typist, words, exit_code):
     reason = () if "--reason" in words else ("--reason", "tried")
 
     assert (await typist.log(*words, "--by", "test", *reason))[0] == exit_code
+
+
+# What comes first ----------------------------------------------------------------------------------------------------
+
+
+async def test_an_act_whose_leaf_cannot_be_committed_changes_nothing(gateway, partner, owner, typist):
+    """The leaf first, then the guard: an operator who is stopped in between has changed nothing without a record."""
+    true = await owner.head()
+    await owner.run("UPDATE audit.head SET size = 1, root = $1, frontier = $1", b"\x01" * 32)
+    await assert_stopped(gateway, partner, Doubt.ROLLED_BACK)
+    await owner.run(
+        "UPDATE audit.head SET size = $1, root = $2, frontier = $3", true["size"], true["root"], true["frontier"]
+    )
+    await owner.run("REVOKE INSERT ON audit.entry FROM gateway_admin")
+
+    code, _said = await typist.act("resolve")
+
+    assert code == Exit.UNHEALTHY
+    assert guard_file(gateway.settings).read().doubt is Doubt.ROLLED_BACK
+    assert await gateway.leaves(op="log.resolve") == []
+
+
+async def test_a_host_that_cannot_say_that_it_joined_has_not_joined(gateway, owner, typist):
+    await gateway.partner()
+    guard_file(gateway.settings).file.unlink()
+    await owner.run("REVOKE INSERT ON audit.entry FROM gateway_admin")
+
+    code, _said = await typist.act("join", "--trust-database")
+
+    assert code == Exit.UNHEALTHY
+    assert not guard_file(gateway.settings).exists()
+
+
+async def test_a_log_that_was_called_closed_for_a_moment_is_resolved_like_any_doubt(gateway, partner, owner, typist):
+    await owner.run("UPDATE audit.log SET frozen_ms = 1")
+    assert await readiness(gateway.worker) == (Doubt.CLOSED,)
+    await assert_stopped(gateway, partner, Doubt.CLOSED)
+    assert (await typist.act("resolve"))[0] == Exit.INTEGRITY
+    await owner.run("UPDATE audit.log SET frozen_ms = NULL")
+
+    assert (await typist.act("resolve"))[0] == Exit.OK
+    assert (await partner.verify(kit.CLEAR))[0] == 200

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 from pathlib import Path
 
 import asyncpg
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -152,3 +154,38 @@ def test_every_migration_file_is_run_by_a_revision():
 
     for file in (migrations.MIGRATIONS / "sql").glob("*.sql"):
         assert file.read_text(encoding="utf-8").strip().splitlines()[0] in rendered
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
+async def test_a_database_of_every_earlier_revision_is_brought_on_with_its_roles(
+    postgres: EmbeddedPostgres, empty: str, revision: str
+):
+    """``migrate --roles`` is one command, whatever the database is like: grants name what only the newest schema has."""
+    await _as_of(postgres.dsn(empty), revision)
+
+    done = await migrate(postgres.dsn(empty), roles=True)
+
+    connection = await asyncpg.connect(postgres.dsn(empty))
+    try:
+        await check_database(connection, production=False)
+    finally:
+        await connection.close()
+    assert (done.before, done.after) == (revision, HEAD)
+
+
+async def _as_of(dsn: str, revision: str) -> None:
+    """Bring an empty database to an earlier revision, as the program of that time did."""
+    script = io.StringIO()
+    await asyncio.to_thread(command.upgrade, migrations._config(script), f"base:{revision}", sql=True)
+    files = [file for file in sorted((MIGRATIONS / "sql").glob("*.sql")) if file.name[:4] <= revision]
+    applied = [(file.name, hashlib.sha256(file.read_bytes()).digest()) for file in files]
+    connection = await asyncpg.connect(dsn)
+    try:
+        await migrations.apply_roles(connection, grants=False)
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL ROLE {migrations.OWNER}")
+            await connection.execute((MIGRATIONS / "ledger.sql").read_text(encoding="utf-8"))
+            await connection.execute(script.getvalue())
+            await connection.executemany("INSERT INTO migration.applied (file, sha256) VALUES ($1, $2)", applied)
+    finally:
+        await connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 from hashlib import sha256
@@ -150,6 +151,52 @@ def test_a_link_in_its_place_is_not_followed(guard: LogGuardFile, file: Path):
     file.symlink_to(file.with_name("elsewhere"))
 
     assert LogGuardFile(file, ORIGIN).read().doubt is Doubt.GUARD_UNUSABLE
+
+
+def test_a_guard_that_was_removed_is_missing_for_everyone_at_once(guard: LogGuardFile, file: Path):
+    guard.advance(EMPTY, tree(1))
+    file.unlink()
+
+    assert guard.read().doubt is Doubt.GUARD_MISSING
+    with pytest.raises(GatewayError):
+        guard.advance(tree(1), tree(2))
+
+
+def test_a_guard_begun_anew_is_the_guard_of_everyone(guard: LogGuardFile, file: Path):
+    """What `log join` makes after a loss: a process that was running moves to it, and sees the doubts of others."""
+    guard.advance(EMPTY, tree(1))
+    file.unlink()
+    LogGuardFile(file, ORIGIN).create(tree(2))
+
+    assert guard.read() == GuardState((tree(2),))
+    LogGuardFile(file, ORIGIN).doubt(Doubt.FORKED)
+    assert guard.read().doubt is Doubt.FORKED
+
+
+def test_a_guard_that_was_taken_back_is_no_guard(guard: LogGuardFile, file: Path):
+    guard.advance(EMPTY, tree(1))
+    then = file.read_bytes()
+    guard.advance(tree(1), tree(2))
+    file.write_bytes(then)
+
+    assert guard.read().doubt is Doubt.GUARD_UNUSABLE
+
+
+def test_a_disk_that_refuses_a_write_once_is_never_relied_on_again(file: Path):
+    """Fsync reports an error once and forgets it: the second call would succeed and have written nothing."""
+    guard = LogGuardFile(file, ORIGIN)
+    guard.create(EMPTY)
+    guard.advance(EMPTY, tree(1))
+    os.close(guard._fd)
+    guard._fd, other = os.pipe()  # fdatasync(2) on a pipe fails
+
+    guard.flush()
+
+    assert guard.read().doubt is Doubt.GUARD_UNUSABLE
+    with pytest.raises(GatewayError):
+        guard.advance(tree(1), tree(2))
+    os.close(guard._fd)
+    os.close(other)
 
 
 def test_a_holder_that_does_not_run_stops_nobodys_reading(guard: LogGuardFile, file: Path):
