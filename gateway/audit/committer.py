@@ -129,6 +129,12 @@ class Committer:
         self._wake: Final = asyncio.Event()
         self._closing = False
         self._last_batch = 0
+        self._failing = False
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last thing that was to be committed could not be: the store gave up, or refused what is right."""
+        return self._failing
 
     async def submit(self, entry: PendingEntry) -> Outcome:
         """Return when the entry is durable, or why it was not taken.
@@ -186,6 +192,7 @@ class Committer:
             except (StoreFailed, CommitUnknown) as exc:
                 self._metrics.batch_failed(type(exc).__name__)
                 if asyncio.get_running_loop().time() >= deadline:
+                    self._failing = True
                     _fail(group, GatewayError(ErrorKind.STORE_UNAVAILABLE, retry_after_s=RETRY_AFTER_S))
                     return
                 await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
@@ -197,6 +204,7 @@ class Committer:
     async def _isolate(self, group: list[_Waiting], cause: BatchRefused) -> None:
         """Find the entry that the store cannot take, by halves, and fail only that one."""
         if len(group) == 1:
+            self._failing = True
             _fail(group, GatewayError(ErrorKind.INTERNAL, reason="entry_refused", facts={"cause": str(cause)}))
             return
         middle = len(group) // 2
@@ -215,6 +223,7 @@ class Committer:
         others = [waiting for position, waiting in enumerate(group) if position not in refused]
         if batch is None:
             return others
+        self._failing = False
         self._metrics.batch_committed(len(batch.entries), loop.time() - started)
         await self._release(others, batch)
         return []

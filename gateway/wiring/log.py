@@ -14,12 +14,14 @@ from typing import Final, Protocol
 from gateway.audit.batch_mac import BatchMac, TreePoint
 from gateway.audit.checkpoint import CheckpointSigner
 from gateway.audit.committer import BatchGuardian, Committer, CommitterMetrics, Pace
+from gateway.audit.entry import LeafKind
 from gateway.audit.guard import Doubt
 from gateway.audit.guardian import LogGuardian
 from gateway.audit.merkle import EMPTY_ROOT
 from gateway.audit.note import NoteSigner
 from gateway.audit.readers import StoredHead, TileReader
 from gateway.base.crypto import Ed25519Signer
+from gateway.base.errors import GatewayError
 from gateway.base.host_keys import HostKeys
 from gateway.base.log import get_logger
 from gateway.base.secret import Secret
@@ -29,9 +31,12 @@ from gateway.guard.log_guard import LogGuardFile
 from gateway.postgres.log_store import PostgresLogStore
 from gateway.postgres.pool import COMMITTER_SETTINGS, Target, connect
 from gateway.postgres.queries import Queries
+from gateway.verification.operator_ledger import OperatorLedger
 
 FLUSH_S: Final = 0.1
 """Between two writes of the guard to the disk: what a power cut may take from it. The log itself is on the disk before it is signed."""
+COMMIT_FAILING: Final = "commit_failing"
+"""What a process says whose last commit failed."""
 _EMPTY: Final = TreePoint(0, EMPTY_ROOT)
 _log = get_logger()
 
@@ -42,6 +47,42 @@ class LogReading(TileReader, Protocol):
     async def head(self) -> StoredHead:
         """Return the head as stored."""
         ...
+
+
+class CommitProbe:
+    """Knows whether commits work, and finds out whether they do again.
+
+    A process whose last commit failed is not ready, however well it reads. Requests then stop coming, so it tries by itself: with an
+    ordinary leaf, for nothing less shows that leaves can be committed. One leaf says that it could.
+    """
+
+    def __init__(self, committer: Committer, acts: OperatorLedger) -> None:
+        self._committer: Final = committer
+        self._acts: Final = acts
+        self._trying: asyncio.Task[None] | None = None  # owned by the event loop's thread
+
+    def reason(self) -> str | None:
+        """Return why requests should not come, and see to it that somebody tries; None when the last commit worked."""
+        if not self._committer.failing:
+            return None
+        if self._trying is None or self._trying.done():
+            self._trying = asyncio.create_task(self._try(), name="commit-probe")
+        return COMMIT_FAILING
+
+    async def tried(self) -> None:
+        """Return when the present try has ended, one way or the other."""
+        if self._trying is not None:
+            await asyncio.wait({self._trying})
+
+    async def close(self) -> None:
+        """Give up."""
+        if self._trying is not None:
+            self._trying.cancel()
+            await self.tried()
+
+    async def _try(self) -> None:
+        with contextlib.suppress(GatewayError):
+            await self._acts.act(LeafKind.CONFIG, "log.probe", b"{}", None)
 
 
 class DoubtLine:

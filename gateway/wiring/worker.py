@@ -42,6 +42,7 @@ from gateway.verification.alarm import Alarm
 from gateway.verification.leaf_prover import StoredLeafProver
 from gateway.verification.ledger import Ledger
 from gateway.verification.log_face import LogFace
+from gateway.verification.operator_ledger import OperatorLedger
 from gateway.verification.read_back import ReadBack
 from gateway.verification.registered_keys import RegisteredKeys
 from gateway.verification.token_ledger import CommittedTokens
@@ -54,7 +55,7 @@ from gateway.web.middleware import Front, FrontPolicy
 from gateway.web.open_files import fitting_connections
 from gateway.web.server import start_server
 from gateway.wiring.feed_watch import FeedWatch
-from gateway.wiring.log import guarded_log, running_committer
+from gateway.wiring.log import CommitProbe, guarded_log, running_committer
 from gateway.wiring.metrics import Metrics, name_process
 from gateway.wiring.parts import (
     BLIND_INDEX_EPOCH,
@@ -103,6 +104,7 @@ class Worker:
     committer: Committer
     guardian: LogGuardian
     log: LogFace
+    probe: CommitProbe
     replica: PostgresReplica
     watch: FeedWatch
     log_reader: PostgresLogReader
@@ -138,6 +140,7 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
                 max_in_flight=settings.commit_queue,
             )
             front = partner_front(needs, policy, Observers(log=RequestLog(), metrics=metrics))
+            probe = CommitProbe(committer, OperatorLedger(committer, make_sealer(keys), names(settings), SystemClock()))
             try:
                 yield Worker(
                     front=front,
@@ -147,11 +150,13 @@ async def open_worker(settings: Settings, *, process: str) -> AsyncIterator[Work
                     committer=committer,
                     guardian=guardian,
                     log=log,
+                    probe=probe,
                     replica=replica,
                     watch=watch,
                     log_reader=reader,
                 )
             finally:
+                await probe.close()
                 await replica.close()
 
 
@@ -188,6 +193,9 @@ async def readiness(worker: Worker) -> tuple[str, ...]:
         worker.metrics.log_stands(worker.guardian.state().doubt)
         return (exc.reason,)
     worker.metrics.log_stands(None)
+    failing = worker.probe.reason()
+    if failing is not None:
+        return (failing,)
     try:
         return await worker.watch.reasons()
     except GatewayError as exc:
