@@ -35,6 +35,8 @@ MAX_PIECES: Final = 64
 MAX_HEAD_BYTES: Final = 32_768
 """A head of ours has some 2,000; the proxies on the way add their fields. Without it, 64 fields of 8 kB each could be held."""
 _HEAD_END: Final = b"\r\n\r\n"
+_TORN_BYTES: Final = len(_HEAD_END) - 1
+"""How much of the end of a head may have come in the segment before."""
 
 
 def ends_with_body(segment: bytes, body: StreamReader) -> bool:
@@ -58,7 +60,7 @@ def ends_with_body(segment: bytes, body: StreamReader) -> bool:
 class PiecewiseProtocol(web.RequestHandler):
     """Reads requests; ``gateway.web.connection.Connection`` is the whole."""
 
-    __slots__ = ("_between", "_deaf", "_half_closed", "_head_bytes", "_limits", "_open_body", "_rest")
+    __slots__ = ("_between", "_deaf", "_half_closed", "_head_bytes", "_limits", "_open_body", "_rest", "_tail")
 
     def __init__(self, server: web.Server, limits: HttpLimits) -> None:
         super().__init__(
@@ -78,6 +80,7 @@ class PiecewiseProtocol(web.RequestHandler):
         self._limits: Final = limits
         self._between = True  # the parser certainly stands between two requests, and keeps nothing
         self._head_bytes = 0  # of the head that has begun and not ended
+        self._tail = b""  # the last bytes of that head: its end may be torn between two segments
         self._open_body: StreamReader = EMPTY_PAYLOAD  # of the newest request
         self._rest = b""  # not parsed yet, because enough requests wait
         self._half_closed = False
@@ -116,6 +119,7 @@ class PiecewiseProtocol(web.RequestHandler):
                 self._parse_pieces(data)
             else:
                 self._head_bytes += len(data)
+                self._tail = (self._tail + data)[-_TORN_BYTES:]
                 self._between = not data
         if self._has_failed():
             self._fail_open_body("broken body")
@@ -141,6 +145,7 @@ class PiecewiseProtocol(web.RequestHandler):
 
     def _note_request(self) -> None:
         self._head_bytes = 0
+        self._tail = b""
         self._open_body = self._messages[-1][1]
         if self._upgraded:  # asked for a protocol that we do not speak; what follows may be in it
             self._half_closed = True
@@ -150,8 +155,8 @@ class PiecewiseProtocol(web.RequestHandler):
         data, self._rest = self._rest + data, b""
         at = 0
         for number in range(MAX_PIECES):
-            end = data.find(_HEAD_END, at) + len(_HEAD_END)
-            if end < len(_HEAD_END) or number == MAX_PIECES - 1:
+            end = self._find_head_end(data, at)
+            if end < 0 or number == MAX_PIECES - 1:
                 end = len(data)
             if not self._parse_piece(data[at:end]):
                 return
@@ -161,18 +166,30 @@ class PiecewiseProtocol(web.RequestHandler):
             if at == len(data) or self._rest:
                 return
 
+    def _find_head_end(self, data: bytes, at: int) -> int:
+        """Return where the next end of a head ends, which may have begun in the segment before; -1 if there is none."""
+        tail = self._tail
+        if tail:
+            torn = (tail + data[at : at + _TORN_BYTES]).find(_HEAD_END)
+            if torn >= 0:
+                return at + torn + len(_HEAD_END) - len(tail)
+        found = data.find(_HEAD_END, at)
+        return found if found < 0 else found + len(_HEAD_END)
+
     def _parse_piece(self, piece: bytes) -> bool:
         """Parse the end of a body, or at most one head; tell whether one may go on."""
         body, before, seen = self._open_body, self._open_body.total_bytes, self._request_count
         in_head = body.is_eof()
+        whole = self._tail + piece
         if in_head:
             self._head_bytes += len(piece)
+            self._tail = whole[-_TORN_BYTES:]
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()
                 return False
         self._parse(piece)
         if in_head:
-            ended = self._request_count == seen + 1 and piece.endswith(_HEAD_END)
+            ended = self._request_count == seen + 1 and whole.endswith(_HEAD_END)
             self._between = ended and self._open_body.is_eof()
         else:
             self._between = body.is_eof() and body.total_bytes - before == len(piece)

@@ -69,6 +69,18 @@ async def test_a_body_whose_framing_breaks_behind_good_requests_is_refused_at_on
         assert await client.rest() == b""
 
 
+@pytest.mark.parametrize("torn", [1, 2, 3])
+async def test_a_head_whose_end_is_torn_takes_no_good_request_with_it(torn: int):
+    """The last bytes of the good head come with the bad one behind it, after a first segment that was not the whole head either."""
+    async with running() as gateway:
+        client = await gateway.connect()
+        for piece in (GET[:1], GET[1:-torn], GET[-torn:] + BAD):
+            client.writer.write(piece)
+            await asyncio.sleep(0)
+
+        assert await statuses(client, 2) == [200, 400]
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_what_is_answered_does_not_depend_on_how_it_was_cut(data):
