@@ -5,7 +5,10 @@ Several of these show an attack that succeeds. They are here so that the page ca
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,15 +27,16 @@ from gateway.base.codec import parse_b64
 from gateway.base.crypto import Ed25519Signer
 from gateway.base.host_keys import load_host_keys
 from gateway.base.sealing import Sealer
+from gateway.base.secret import Secret
 from gateway.cli.terminal import Exit
 from gateway.wiring import open_worker
 from gateway.wiring.log import guard_file, make_batch_mac, make_checkpoint_signer
 from gateway.wiring.worker import readiness
-from tests.conftest import Database
+from tests.conftest import Database, fresh_database
 from tests.fakes import gateway as kit
 from tests.fakes.gateway import Gateway, PartnerClient, running_gateway
 from tests.fakes.memory_log import MemoryLog
-from tests.fakes.owner import CHECKPOINT, Owner, owning, public
+from tests.fakes.owner import CHECKPOINT, Owner, commit_one, copy_tables, owning, public
 from tests.fakes.typist import Typist
 
 ASK = "/v1/verifications"
@@ -270,10 +274,128 @@ async def test_a_guard_restored_with_the_database_is_noticed_only_from_outside(
     assert "checkpoint_beyond_head" in await faults_of(typist, "--against", kept)
 
 
+async def test_a_revived_row_lets_issued_tokens_on_for_the_rest_of_their_life(partner, owner, typist):
+    assert (await partner.verify(kit.CLEAR))[0] == 200
+    assert (await typist.type("key", "revoke", partner.key.public.thumbprint, "--compromised"))[0] == Exit.OK
+    refused = (await partner.verify(kit.CLEAR))[0]
+    await owner.run("UPDATE identity.partner_key SET state = 'active', revoked_ms = NULL")
+
+    revived = (await partner.verify(kit.CLEAR))[0]
+    with pytest.raises(AssertionError, match="invalid_client"):
+        await partner.sign_in()
+
+    assert (refused, revived) == (401, 200)
+    assert {"key_row", "credential_revoked"} <= await faults_of(typist)
+
+
+@pytest.fixture
+def servers_folder() -> Iterator[str]:
+    """A folder that the database server, another user, can write to."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o777)
+        yield folder
+
+
+@pytest.mark.slow
+async def test_a_batch_that_was_given_up_can_be_put_in_later_and_fsck_names_its_missing_ids(
+    gateway, partner, owner, typist, servers_folder
+):
+    """A deferred trigger copies the rows, MAC and all, and makes COMMIT fail: they are a batch that a host has made."""
+    await owner.run("SET session_replication_role = origin")
+    await owner.run(GIVE_UP.replace("FOLDER", servers_folder))
+    size = (await owner.head())["size"]
+
+    status, _headers, _problem = await partner.verify(kit.CLEAR)
+
+    assert (status, (await owner.head())["size"]) == (503, size)
+    await owner.run("DROP TRIGGER give_up ON audit.batch; DROP FUNCTION public.give_up()")
+    await owner.run("SET session_replication_role = replica")
+    async with owner.connection.transaction():
+        for table in ("entry", "secret", "batch"):
+            await owner.run(f"COPY audit.{table} FROM '{servers_folder}/{table}'")
+        await owner.run("DELETE FROM audit.head")
+        await owner.run(f"COPY audit.head FROM '{servers_folder}/head'")
+    while await readiness(gateway.worker):  # commits had failed: it finds out that they work again
+        await gateway.worker.probe.tried()
+    assert guard_file(gateway.settings).read().last.size > size
+    assert await faults_of(typist) == {"request_missing"}
+
+
+GIVE_UP = """
+CREATE FUNCTION public.give_up() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    EXECUTE format('COPY (SELECT * FROM audit.batch WHERE size = %s) TO ''FOLDER/batch''', NEW.size);
+    EXECUTE format('COPY (SELECT * FROM audit.entry WHERE leaf_index >= %s) TO ''FOLDER/entry''', NEW.prev_size);
+    EXECUTE format('COPY (SELECT * FROM audit.secret WHERE leaf_index >= %s) TO ''FOLDER/secret''', NEW.prev_size);
+    EXECUTE 'COPY (SELECT * FROM audit.head) TO ''FOLDER/head''';
+    RAISE EXCEPTION 'given up';
+END $$;
+CREATE CONSTRAINT TRIGGER give_up AFTER INSERT ON audit.batch DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION public.give_up();
+"""
+
+
+async def test_two_hosts_that_are_shown_two_copies_go_on_and_two_checkpoints_show_it(gateway, partner, owner, postgres):
+    head = await owner.head()
+    other = replace(gateway.settings, guard_dir=gateway.settings.guard_dir.with_name("other-host"))
+    guard_file(other).create(TreePoint(head["size"], head["root"]))
+    copy = await fresh_database(postgres)
+    try:
+        await copy_tables(owner.connection, copy)
+        there = replace(other, database_dsn=Secret(copy.dsn_of("gateway_api").encode()))
+        async with open_worker(there, process="worker-9") as second:
+            await commit_one(second)
+            assert (await partner.verify(kit.CLEAR))[0] == 200
+            here = await watched(gateway, gateway.policy)
+            elsewhere = gateway.policy.open_checkpoint((await second.log.checkpoint()).encode()).checkpoint
+            assert second.guardian.state().doubt is None
+    finally:
+        await postgres.drop_database(copy.name)
+
+    assert gateway.worker.guardian.state().doubt is None
+    assert (here.size, here.root != elsewhere.root) == (elsewhere.size, True)
+
+
+async def test_a_power_cut_can_take_the_guards_last_moment(gateway, partner, owner):
+    """The page cache held it, the disk did not: the guard comes back a moment older, and the log with it."""
+    await owner.save()
+    guard = guard_file(gateway.settings)
+    on_disk = guard.file.read_bytes()
+    assert (await partner.verify(kit.CLEAR))[0] == 200
+    lost = await watched(gateway, gateway.policy)
+    await owner.restore()
+    guard.file.write_bytes(on_disk)
+
+    async with open_worker(gateway.settings, process="worker-0") as after_the_cut:
+        assert await readiness(after_the_cut) == ()
+        await commit_one(after_the_cut)
+        now = gateway.policy.open_checkpoint((await after_the_cut.log.checkpoint()).encode()).checkpoint
+
+    assert (now.size, now.root != lost.root) == (lost.size, True)
+
+
+async def test_a_host_that_starts_on_an_empty_log_guards_from_nothing_on(gateway, partner, owner, postgres):
+    empty = await fresh_database(postgres)
+    other = replace(gateway.settings, guard_dir=gateway.settings.guard_dir.with_name("other-host"))
+    there = replace(other, database_dsn=Secret(empty.dsn_of("gateway_api").encode()))
+    try:
+        async with open_worker(there, process="worker-9") as worker:
+            assert worker.guardian.state().last.size == 0
+    finally:
+        await postgres.drop_database(empty.name)
+
+    async with open_worker(other, process="worker-9") as worker:
+        assert await readiness(worker) == ()
+    assert await gateway.leaves(op="log.join") == []
+    assert (await partner.verify(kit.CLEAR))[0] == 200
+    assert (await owner.head())["size"] > 0
+
+
 async def faults_of(typist: Typist, *words: object) -> set[str]:
     """Return the codes of what the check of the log finds."""
     code, said = await typist.type("audit", "fsck", "--json", *words)
-    found = {fault["code"] for fault in parse_json_object(said.encode())["faults"]}
+    document, _end = json.JSONDecoder().raw_decode(said)  # what stands on stderr comes behind it
+    found = {fault["code"] for fault in document["faults"]}
     assert code == (Exit.INTEGRITY if found else Exit.OK)
     return found
 
