@@ -68,7 +68,8 @@ async def read_body(exchange: Exchange, media_type: str, limits: BodyLimits) -> 
         raise GatewayError(ErrorKind.REQUEST_TIMEOUT, reason="slow_body") from exc
     except (web.RequestPayloadError, ConnectionError, RuntimeError) as exc:
         # aiohttp says RuntimeError where the connection was lost before reading began.
-        raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="broken_body") from exc
+        # The stream and what it waited with keep the error; its traceback holds their frames, and would close the circle.
+        raise GatewayError(ErrorKind.MALFORMED_REQUEST, reason="broken_body") from exc.with_traceback(None)
     if len(raw) > limits.max_bytes:
         raise GatewayError(ErrorKind.BODY_TOO_LARGE)
     return raw

@@ -57,6 +57,12 @@ def ends_with_body(segment: bytes, body: StreamReader) -> bool:
     )
 
 
+def _drop_trace(message: RawRequestMessage | _ErrInfo) -> None:
+    """Part what the parser refused from the frames it was refused in: one of them holds the refusal, and they would be a circle."""
+    if isinstance(message, _ErrInfo) and message.exc is not None:
+        message.exc.__traceback__ = None
+
+
 class PiecewiseProtocol(web.RequestHandler):
     """Reads requests; ``gateway.web.connection.Connection`` is the whole."""
 
@@ -122,7 +128,13 @@ class PiecewiseProtocol(web.RequestHandler):
                 self._tail = (self._tail + data)[-_TORN_BYTES:]
                 self._between = not data
         if self._has_failed():
+            _drop_trace(self._messages[-1][0])
             self._fail_open_body("broken body")
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Let go of the newest body: it knows this connection, and the two would wait for the collector together."""
+        super().connection_lost(exc)
+        self._open_body = EMPTY_PAYLOAD
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio asks for this; aiohttp has nothing to say
         """Answer what came before the end; keep the connection open for that long (True) or close it."""
@@ -202,7 +214,7 @@ class PiecewiseProtocol(web.RequestHandler):
         that one stood.
         """
         for _ in range(new):
-            self._messages.pop()
+            _drop_trace(self._messages.pop()[0])
         self._request_count -= new
         self._upgraded = False
         self._message_tail = b""
