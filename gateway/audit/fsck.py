@@ -20,7 +20,7 @@ from gateway.audit.batch_mac import BatchMac
 from gateway.audit.entry import Committed, LeafError, LeafKind, decode_leaf, open_key, opens
 from gateway.audit.fsck_against import KeptCheckpoint, compare_kept
 from gateway.audit.fsck_holders import HolderCheck, Holders
-from gateway.audit.fsck_inherited import inherit, predecessor_of
+from gateway.audit.fsck_inherited import inherit, is_succeeded, predecessor_of
 from gateway.audit.fsck_report import MAX_FAULTS, FaultCode, Faults, FsckReport, Stopped
 from gateway.audit.fsck_requests import RequestCheck
 from gateway.audit.fsck_rows import RowCheck
@@ -83,7 +83,9 @@ async def fsck(
         await run.tree.walk(run.rows.visit, progress)  # 2
         await run.compare_ends()  # 3
         run.rows.finish()  # 4
-        if not run.head.closed:  # 5; else the rows have gone on with the successor, whose check compares them
+        if not await is_succeeded(
+            reader, checks.origin, checks.sealer
+        ):  # 5; else the successor's check compares the rows
             run.holders.compare(before, Holders(await reader.partners(), await reader.keys()))
         await run.compare_idempotency()
         await run.requests.compare(run.head.size)  # 6

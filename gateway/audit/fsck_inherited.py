@@ -34,6 +34,18 @@ async def predecessor_of(reader: LogReader, sealer: Sealer) -> str | None:
     return said if isinstance(said, str) else None
 
 
+async def is_succeeded(reader: LogReader, origin: str, sealer: Sealer) -> bool:
+    """Tell whether another log's first leaf, made by a host, names this log: rows of partners and keys have gone on with that one.
+
+    That the row of the log says it is closed would not do: whoever owns the database could say so.
+    """
+    for name in await reader.logs():
+        other = None if name == origin else await reader.of_log(name)
+        if other is not None and await predecessor_of(other, sealer) == origin:
+            return True
+    return False
+
+
 async def inherit(reader: LogReader, predecessor: str, sealer: Sealer, holders: HolderCheck) -> None:
     """Tell of every act on partners and keys in the logs before this one, oldest first."""
     before: list[LogReader] = []

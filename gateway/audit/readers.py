@@ -156,6 +156,10 @@ class LogReader(Protocol):
         """Return the name that the row of the log says; None without a row."""
         ...
 
+    async def logs(self) -> Sequence[str]:
+        """Return the names of all logs in the same database."""
+        ...
+
     async def of_log(self, origin: str) -> LogReader | None:
         """Return the reader of the log of that name in the same database; None if there is none."""
         ...

@@ -47,12 +47,16 @@ class PostgresFsckReader:
         if not rows:
             raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts={"missing_row": True}, retry_after_s=1)
         row = rows[0]
-        return StoredHead(row["size"], row["root"], row["frontier"], row["ts"], closed=row["closed"])
+        return StoredHead(row["size"], row["root"], row["frontier"], row["ts"])
 
     async def origin(self) -> str | None:
         """Return the name that the row of the log says."""
         rows = await self._all("fsck_origin")
         return rows[0]["origin"] if rows else None
+
+    async def logs(self) -> Sequence[str]:
+        """Return the names of all logs."""
+        return [row["origin"] for row in await self._whole("fsck_logs")]
 
     async def of_log(self, origin: str) -> PostgresFsckReader | None:
         """Return the reader of another log."""

@@ -350,6 +350,13 @@ WAYS = {
     ),
     "key-deleted": ("key_missing", ["DELETE FROM identity.partner_key WHERE state = 'compromised'"]),
     "key-revived": ("key_row", ["UPDATE identity.partner_key SET state = 'active' WHERE state = 'compromised'"]),
+    "key-revived-in-a-log-said-to-be-closed": (
+        "key_row",
+        [
+            "UPDATE identity.partner_key SET state = 'active' WHERE state = 'compromised'",
+            "UPDATE audit.log SET frozen_ms = 1",
+        ],
+    ),
     "key-ended": ("key_row", ["UPDATE identity.partner_key SET state = 'retired' WHERE state = 'active'"]),
     "key-exchanged": ("key_row", ["UPDATE identity.partner_key SET jwk = '{}' WHERE state = 'active'"]),
     "key-added": (

@@ -148,6 +148,9 @@ class MemoryLog:
     async def origin(self) -> str | None:
         return self.stored_origin
 
+    async def logs(self) -> Sequence[str]:
+        return [] if self.stored_origin is None else [self.stored_origin]
+
     async def of_log(self, origin: str) -> MemoryLog | None:
         return self if origin == self.stored_origin else None
 

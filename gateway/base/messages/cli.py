@@ -115,7 +115,7 @@ WORDS: Final[dict[str, Sentence]] = {
         "  {unopened} 份密文未打开,未能核对。", "  {unopened} secrets were not opened and could not be checked."
     ),
     "fsck_unguarded": Sentence(
-        "  本机没有可读的日志守护文件,未能与本机签署过的内容比对。",
+        "  本机没有可读的日志守卫文件,未能与本机签署过的内容比对。",
         "  This host has no guard of the log that can be read: the log was not compared with what this host has signed.",
     ),
     "fsck_fault": Sentence("✘ {fault} {where}:{meaning}", "✘ {fault} {where}: {meaning}"),

@@ -1,13 +1,14 @@
 -- name: fsck_head
 -- Read the head with its time.
-SELECT h.size, h.root, h.frontier, h.ts, coalesce(l.frozen_ms IS NOT NULL, false) AS closed
-FROM audit.head AS h
-LEFT JOIN audit.log AS l USING (log_id)
-WHERE h.log_id = $1;
+SELECT size, root, frontier, ts FROM audit.head WHERE log_id = $1;
 
 -- name: fsck_origin
 -- Read what the row of a log calls it.
 SELECT origin FROM audit.log WHERE log_id = $1;
+
+-- name: fsck_logs
+-- List the names of all logs.
+SELECT origin FROM audit.log ORDER BY log_id;
 
 -- name: fsck_log
 -- Find a log by its name.
