@@ -20,6 +20,7 @@ from gateway.audit.batch_mac import BatchMac
 from gateway.audit.entry import Committed, LeafError, LeafKind, decode_leaf, open_key, opens
 from gateway.audit.fsck_against import KeptCheckpoint, compare_kept
 from gateway.audit.fsck_holders import HolderCheck, Holders
+from gateway.audit.fsck_inherited import inherit, is_succeeded, predecessor_of
 from gateway.audit.fsck_report import MAX_FAULTS, FaultCode, Faults, FsckReport, Stopped
 from gateway.audit.fsck_requests import RequestCheck
 from gateway.audit.fsck_rows import RowCheck
@@ -66,7 +67,7 @@ async def fsck(
 ) -> FsckReport:
     """Check the log, up to the head as it is now. Entries that arrive meanwhile are left for next time.
 
-    1. What guards the tables: functions, triggers, constraints, as shipped.
+    1. What guards the tables: functions, triggers, constraints, as shipped; the log's name, and what it took from a predecessor.
     2. Walk the entries up to the head: the tree, and what stands beside each leaf.
     3. What is left over: tiles, batches and rows past the head; the head itself; checkpoints that others kept.
     4. Secrets that are missing, and keys that opened nothing.
@@ -78,10 +79,14 @@ async def fsck(
     complete = False
     try:
         await run.compare_safeguards()  # 1
+        await run.inherit()
         await run.tree.walk(run.rows.visit, progress)  # 2
         await run.compare_ends()  # 3
         run.rows.finish()  # 4
-        run.holders.compare(before, Holders(await reader.partners(), await reader.keys()))  # 5
+        if not await is_succeeded(
+            reader, checks.origin, checks.sealer
+        ):  # 5; else the successor's check compares the rows
+            run.holders.compare(before, Holders(await reader.partners(), await reader.keys()))
         await run.compare_idempotency()
         await run.requests.compare(run.head.size)  # 6
         complete = True
@@ -116,6 +121,16 @@ class _Run:
     async def compare_safeguards(self) -> None:
         for deviation, name in await self._reader.deviations():
             self._faults.add(_DEVIATIONS[deviation], name)
+
+        if await self._reader.origin() != self._checks.origin:
+            self._faults.add(FaultCode.LOG_ORIGIN, self._checks.origin)
+
+    async def inherit(self) -> None:
+        """Learn what a successor log took along from the log that its first leaf names."""
+        predecessor = await predecessor_of(self._reader, self._checks.sealer)
+        if predecessor is not None and predecessor != self._checks.origin:
+            self.requests.predecessor = predecessor
+            await inherit(self._reader, predecessor, self._checks.sealer, self.holders)
 
     async def compare_ends(self) -> None:
         await self.tree.compare_leftovers()

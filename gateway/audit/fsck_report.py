@@ -20,6 +20,7 @@ class FaultCode(StrEnum):
     LEAF_HASH = "leaf_hash"
     LEAF_FORM = "leaf_form"
     LEAF_LOG = "leaf_log"
+    LOG_ORIGIN = "log_origin"
     INDEX_GAP = "index_gap"
     ENTRY_REPEATED = "entry_repeated"
     ENTRY_STRAY = "entry_stray"

@@ -5,7 +5,8 @@ For: telling a row of ``audit.request`` that was deleted (its proof could be use
 
 The rule it rests on, made true by the audit commit: an id is claimed in the transaction of the leaf that names it (``req_id``,
 ``assert_id``) and in no other; what is refused claims nothing. So no row without a leaf is explainable, but those of leaves that
-came while we read: they are looked up before a row is called extra.
+came while we read: they are looked up before a row is called extra,
+and those that a successor log took along: its predecessor has them under the same day.
 Rows go by day: partitions are dropped once nothing of their day can be replayed, and what a missing partition held is not missed if
 the day is over for ``KEPT_DAYS``. A younger one that is missing is a fault of its own.
 
@@ -65,6 +66,8 @@ class RequestCheck:
     reader: LogReader
     faults: Faults
     today: dt.date
+    predecessor: str | None = None
+    """The log whose ids of its last days this one took along."""
     ids_at_once: int = IDS_AT_ONCE
     compared: int = 0
     unread: int = 0
@@ -142,7 +145,9 @@ class RequestCheck:
     async def _compare_buckets(self, first: int, last: int, days: Sequence[dt.date]) -> None:
         named = sorted(self._read(first, last), key=lambda one: (one.req_id, one.index))
         limit = 2 * len(named) + MAX_EXTRA
-        rows = await self.reader.requests(days, bytes([first]) + bytes(15), bytes([last]) + _LAST, limit)
+        rows = await self.reader.requests(
+            days, bytes([first]) + bytes(15), bytes([last]) + _LAST, limit, without=self.predecessor
+        )
         by_id: dict[bytes, StoredRequest] = {}
         repeated: set[bytes] = set()
         for row in rows:

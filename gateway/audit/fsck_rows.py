@@ -9,6 +9,7 @@ kept until the end. A secret that does not open was changed, unless no secret un
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -21,6 +22,7 @@ from gateway.audit.merkle import leaf_hash
 from gateway.audit.plaintext import Plaintext, matches, open_plaintext, parse_plaintext
 from gateway.audit.readers import EntrySecret, LogReader, StoredEntry
 from gateway.base.canonical import Json, JsonError
+from gateway.base.clock import parse_rfc3339, to_datetime
 from gateway.base.sealing import CannotOpen, Sealer
 
 MAX_MISSING_RANGES: Final = 100_000
@@ -28,6 +30,9 @@ MAX_MISSING_RANGES: Final = 100_000
 
 ACTS: Final = frozenset({LeafKind.PARTNER, LeafKind.KEY, LeafKind.ERASURE})
 """Kinds that other checks rest on: opened in a shallow pass too."""
+MAX_APART: Final = dt.timedelta(hours=1)
+"""Between a host's clock, in the leaf, and the database's, at its commit: a queue lasts seconds and clocks that differ by more than some
+minutes refuse every proof, so an hour is no delay; and it is as short as what an auditor would argue about."""
 _COLUMN_FAULTS: Final = {
     "kind": FaultCode.ENTRY_KIND,
     "partner_id": FaultCode.ENTRY_PARTNER,
@@ -71,6 +76,8 @@ class RowCheck:
     doubtful_count: dict[int, int] = field(default_factory=dict)
     # Secrets that bear another time than their entry: one of the two was moved.
     misplaced: list[int] = field(default_factory=list)
+    # Entries whose time is far from what their leaf says.
+    apart: list[int] = field(default_factory=list)
     # Indexes with a secret.
     present: list[Range] = field(default_factory=list)
 
@@ -87,6 +94,8 @@ class RowCheck:
                     witness.missed()
                 continue
             self._compare_columns(entry, fields)
+            if _is_apart(entry, fields) and len(self.apart) < self.faults.limit:
+                self.apart.append(entry.leaf_index)
             kept = self._plaintext(entry, fields, secrets.get(entry.leaf_index))
             self._note_mark(entry.leaf_index, fields, kept)
             for witness in self.witnesses:
@@ -185,12 +194,19 @@ class RowCheck:
             self.faults.add(FaultCode.SECRET_MISSING, f"{ranges[0][0]}...{index}")
             raise Stopped
 
-    def finish(self) -> None:
-        """Judge what could be judged only when the whole log had been read: missing secrets, and keys that opened nothing."""
+    def _judge_times(self) -> None:
+        """Report times that contradict each other, once an entry."""
         moved = {(fault.code, fault.where) for fault in self.faults.found}
         for index in self.misplaced:
             if not moved & {(FaultCode.ENTRY_TIME, str(index)), (FaultCode.BATCH_TIME, str(index + 1))}:
                 self.faults.add(FaultCode.SECRET_CHANGED, index)
+        for index in self.apart:
+            if (FaultCode.ENTRY_TIME, str(index)) not in moved:
+                self.faults.add(FaultCode.ENTRY_TIME, index)
+
+    def finish(self) -> None:
+        """Judge what could be judged only when the whole log had been read: missing secrets, and keys that opened nothing."""
+        self._judge_times()
         erased = _union(self.erased)
         for first, last in _without(self.missing, erased):
             self.faults.add(FaultCode.SECRET_MISSING, first if first == last else f"{first}-{last}")
@@ -203,6 +219,14 @@ class RowCheck:
                 continue
             for index in indexes:
                 self.faults.add(FaultCode.SECRET_CHANGED, index)
+
+
+def _is_apart(entry: StoredEntry, fields: LeafFields) -> bool:
+    try:
+        said = to_datetime(parse_rfc3339(fields.ts))
+    except ValueError:
+        return True
+    return abs(entry.logged_at - said) > MAX_APART
 
 
 def _column(columns: EntryColumns, name: str) -> object:

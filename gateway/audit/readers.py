@@ -152,6 +152,18 @@ class LogReader(Protocol):
         """Return the head."""
         ...
 
+    async def origin(self) -> str | None:
+        """Return the name that the row of the log says; None without a row."""
+        ...
+
+    async def logs(self) -> Sequence[str]:
+        """Return the names of all logs in the same database."""
+        ...
+
+    async def of_log(self, origin: str) -> LogReader | None:
+        """Return the reader of the log of that name in the same database; None if there is none."""
+        ...
+
     async def entries(self, first: int, count: int) -> Sequence[StoredEntry]:
         """Return entries with ``first <= leaf_index < first + count``, by index, at most twice as many as there should be."""
         ...
@@ -176,8 +188,13 @@ class LogReader(Protocol):
         """Return the days that have a partition for one-time ids, ascending."""
         ...
 
-    async def requests(self, days: Sequence[dt.date], low: bytes, high: bytes, limit: int) -> Sequence[StoredRequest]:
-        """Return claimed ids of some days with ``low <= req_id <= high``, at most ``limit``, in no order."""
+    async def requests(
+        self, days: Sequence[dt.date], low: bytes, high: bytes, limit: int, *, without: str | None = None
+    ) -> Sequence[StoredRequest]:
+        """Return claimed ids of some days with ``low <= req_id <= high``, at most ``limit``, in no order.
+
+        ``without`` leaves out those that the log of that name has under the same day.
+        """
         ...
 
     async def idempotency(self, after: StoredIdempotency | None, limit: int) -> Sequence[StoredIdempotency]:

@@ -100,6 +100,10 @@ class Operator(Protocol):
         """The name of the log."""
         ...
 
+    def guarded(self) -> KeptCheckpoint | None:
+        """Return the last tree that this host has vouched for; None if its guard is missing or cannot be read."""
+        ...
+
     async def fsck(self, against: tuple[KeptCheckpoint, ...], progress: Progress, *, shallow: bool) -> FsckReport:
         """Check the whole log and what stands beside it, and compare it with checkpoints that were kept.
 

@@ -8,6 +8,7 @@ from gateway.base.canonical import JsonError, parse_json
 from gateway.base.clock import from_datetime, rfc3339
 
 if TYPE_CHECKING:
+    from gateway.audit.fsck_against import KeptCheckpoint
     from gateway.audit.fsck_report import FsckReport
     from gateway.base.clock import Millis
     from gateway.credit.replica_row import Part
@@ -46,7 +47,7 @@ def key_shape(key: RegisteredKey) -> dict[str, Any]:
     }
 
 
-def fsck_shape(report: FsckReport) -> dict[str, Any]:
+def fsck_shape(report: FsckReport, guard: KeptCheckpoint | None) -> dict[str, Any]:
     """Return the result of a check of the log."""
     return {
         "clean": report.clean,
@@ -57,6 +58,7 @@ def fsck_shape(report: FsckReport) -> dict[str, Any]:
         "secrets": report.secrets,
         "unopened": report.unopened,
         "requests": report.requests,
+        "guard": None if guard is None else {"size": guard.size, "root": guard.root.hex()},
         "head_size": report.head_size,
         "root": report.root.hex(),
         "faults": [{"code": fault.code.value, "where": fault.where} for fault in report.faults],

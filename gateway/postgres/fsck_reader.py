@@ -49,6 +49,20 @@ class PostgresFsckReader:
         row = rows[0]
         return StoredHead(row["size"], row["root"], row["frontier"], row["ts"])
 
+    async def origin(self) -> str | None:
+        """Return the name that the row of the log says."""
+        rows = await self._all("fsck_origin")
+        return rows[0]["origin"] if rows else None
+
+    async def logs(self) -> Sequence[str]:
+        """Return the names of all logs."""
+        return [row["origin"] for row in await self._whole("fsck_logs")]
+
+    async def of_log(self, origin: str) -> PostgresFsckReader | None:
+        """Return the reader of another log."""
+        rows = await self._whole("fsck_log", origin)
+        return PostgresFsckReader(self._pool, self._queries, log_id=rows[0]["log_id"]) if rows else None
+
     async def entries(self, first: int, count: int) -> Sequence[StoredEntry]:
         """Return a range of entries by index."""
         rows = await self._all("fsck_entries", first, first + count, 2 * count)
@@ -93,9 +107,11 @@ class PostgresFsckReader:
         """Return the days that have a partition for one-time ids."""
         return [row["day"] for row in await self._all("fsck_request_days")]
 
-    async def requests(self, days: Sequence[dt.date], low: bytes, high: bytes, limit: int) -> Sequence[StoredRequest]:
+    async def requests(
+        self, days: Sequence[dt.date], low: bytes, high: bytes, limit: int, *, without: str | None = None
+    ) -> Sequence[StoredRequest]:
         """Return one-time ids of some days in a range of ids."""
-        rows = await self._all("fsck_requests", days, low, high, limit)
+        rows = await self._all("fsck_requests", days, low, high, limit, without)
         return [StoredRequest(row["req_id"], row["day"]) for row in rows]
 
     async def idempotency(self, after: StoredIdempotency | None, limit: int) -> Sequence[StoredIdempotency]:

@@ -13,6 +13,7 @@ from gateway.audit.entry import LeafKind
 from gateway.audit.fsck import Checks, fsck
 from gateway.audit.fsck_against import KeptCheckpoint
 from gateway.audit.fsck_report import FsckReport
+from gateway.audit.guard import Doubt
 from gateway.audit.merkle import leaf_hash
 from gateway.audit.plaintext import open_plaintext
 from gateway.audit.policy import render_policy
@@ -44,7 +45,7 @@ from gateway.postgres.queries import Queries
 from gateway.verification.operator_ledger import About, OperatorLedger
 from gateway.verification.registrations import RULES, key_row, partner_row
 from gateway.wiring.feed import FeedPowers, open_feed
-from gateway.wiring.log import guarded_log, make_batch_mac, make_checkpoint_signer, running_committer
+from gateway.wiring.log import guard_file, guarded_log, make_batch_mac, make_checkpoint_signer, running_committer
 from gateway.wiring.metrics import Metrics
 from gateway.wiring.parts import make_sealer, names
 from gateway.worker.compare import Comparison, FeedProof, Round, RoundResult, compare_all
@@ -215,6 +216,15 @@ class Operator:
     def origin(self) -> str:
         """The name of the log."""
         return self.settings.log_origin
+
+    def guarded(self) -> KeptCheckpoint | None:
+        """Return the last tree that this host has vouched for; None if its guard is missing or cannot be read."""
+        guard = guard_file(self.settings)
+        state = guard.read()
+        guard.close()
+        if state.doubt in {Doubt.GUARD_MISSING, Doubt.GUARD_UNUSABLE}:
+            return None
+        return KeptCheckpoint("guard", state.last.size, state.last.root)
 
     async def fsck(
         self, against: tuple[KeptCheckpoint, ...], progress: Callable[[int], None], *, shallow: bool

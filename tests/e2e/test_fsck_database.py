@@ -173,6 +173,16 @@ def request(assignment: str) -> str:
     return f"UPDATE audit.request SET {assignment} WHERE req_id = {A_REQUEST}"
 
 
+def shifted(sign: str, by: str) -> list[str]:
+    """Move the time of the last batch wherever it stands, and of all before it if it goes back."""
+    which = "" if sign == "-" else " WHERE {} = (SELECT max({}) FROM {})"
+    return [
+        f"UPDATE audit.{table} SET {column} = {column} {sign} interval '{by}'"
+        + which.format(column, column, f"audit.{table}")
+        for table, column in (("batch", "ts"), ("entry", "logged_at"), ("secret", "logged_at"), ("head", "ts"))
+    ]
+
+
 ENTRY_COLUMNS = "leaf_hash, leaf, kind, partner_id, op, purpose, decision, subject_bidx, verification_id"
 WAYS = {
     # Columns of entries
@@ -266,6 +276,9 @@ WAYS = {
         "head_frontier",
         ["UPDATE audit.head SET frontier = overlay(frontier PLACING 'x'::bytea FROM 3)"],
     ),
+    "last-batch-earlier-with-all-that-bears-its-time": ("entry_time", shifted("-", "2 h")),
+    "last-batch-later-with-all-that-bears-its-time": ("entry_time", shifted("+", "2 h")),
+    "origin-of-the-log": ("log_origin", ["UPDATE audit.log SET origin = 'audit.test.example/other'"]),
     "head-root": ("head_root", ["UPDATE audit.head SET root = sha256('x')"]),
     # One-time ids
     "request-deleted": ("request_missing", [f"DELETE FROM audit.request WHERE req_id = {A_REQUEST}"]),
@@ -337,6 +350,13 @@ WAYS = {
     ),
     "key-deleted": ("key_missing", ["DELETE FROM identity.partner_key WHERE state = 'compromised'"]),
     "key-revived": ("key_row", ["UPDATE identity.partner_key SET state = 'active' WHERE state = 'compromised'"]),
+    "key-revived-in-a-log-said-to-be-closed": (
+        "key_row",
+        [
+            "UPDATE identity.partner_key SET state = 'active' WHERE state = 'compromised'",
+            "UPDATE audit.log SET frozen_ms = 1",
+        ],
+    ),
     "key-ended": ("key_row", ["UPDATE identity.partner_key SET state = 'retired' WHERE state = 'active'"]),
     "key-exchanged": ("key_row", ["UPDATE identity.partner_key SET jwk = '{}' WHERE state = 'active'"]),
     "key-added": (
@@ -362,6 +382,9 @@ async def test_a_change_by_the_owner_of_the_database_is_named(written: Written, 
     assert list(dict.fromkeys(fault.code.value for fault in report.faults)) == codes.split()
 
 
+A_PARTITION = (
+    "DO $$ BEGIN EXECUTE (SELECT 'ALTER TABLE ' || tableoid::regclass || ' {0}' FROM audit.request LIMIT 1); END $$"
+)
 GUARDS = {
     "trigger-off": ("triggers_off", "ALTER TABLE audit.entry DISABLE TRIGGER entry_append_only"),
     "all-triggers-off": ("triggers_off", "ALTER TABLE audit.batch DISABLE TRIGGER ALL"),
@@ -395,6 +418,10 @@ GUARDS = {
     ),
     "key-of-one-time-ids-dropped": ("safeguard_missing", "ALTER TABLE audit.request DROP CONSTRAINT request_pkey"),
     "rule-added": ("safeguard_unknown", "CREATE RULE mine AS ON INSERT TO audit.idempotency DO INSTEAD NOTHING"),
+    "partition-elsewhere": ("safeguard_unknown", f"CREATE SCHEMA evil; {A_PARTITION.format('SET SCHEMA evil')}"),
+    "table-inherits": ("safeguard_unknown", "CREATE TABLE audit.more () INHERITS (audit.head)"),
+    "unlogged": ("safeguard_unknown", "ALTER TABLE audit.head SET UNLOGGED"),
+    "unlogged-partition": ("safeguard_unknown", A_PARTITION.format("SET UNLOGGED")),
     "rows-hidden": ("safeguard_unknown", "ALTER TABLE identity.partner_key ENABLE ROW LEVEL SECURITY"),
 }
 
@@ -404,7 +431,7 @@ async def test_what_guards_the_tables_is_as_shipped(written: Written, copy: Data
     """Found by the check of the log, and at the start of a process, which then refuses."""
     code, statement = GUARDS[way]
     connection = await copy.connect()
-    await connection.execute(statement.format(copy.name))
+    await connection.execute(statement.replace("{0}", copy.name))
     await connection.close()
 
     report = await check(copy, written.home)
@@ -415,6 +442,31 @@ async def test_what_guards_the_tables_is_as_shipped(written: Written, copy: Data
 
     assert {fault.code.value for fault in report.faults} >= {code}
     assert {fault.code for fault in refused.value.faults} == {f"db_{code}"}
+
+
+async def test_what_is_on_a_partition_counts_wherever_it_lies(written: Written, copy: Database):
+    """Triggers, rules, row security, off or on: a partition that was moved to another schema is still looked at."""
+    connection = await copy.connect()
+    table = (await connection.fetchval("SELECT tableoid::regclass::text FROM audit.request LIMIT 1")).split(".")[1]
+    await connection.execute(
+        f"CREATE SCHEMA evil; ALTER TABLE audit.{table} SET SCHEMA evil; "
+        f"CREATE FUNCTION evil.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "
+        f"CREATE TRIGGER mine BEFORE INSERT ON evil.{table} FOR EACH ROW EXECUTE FUNCTION evil.f(); "
+        f"CREATE RULE mine AS ON INSERT TO evil.{table} DO INSTEAD NOTHING; "
+        f"ALTER TABLE evil.{table} ENABLE ROW LEVEL SECURITY, SET UNLOGGED, DISABLE TRIGGER mine"
+    )
+    await connection.close()
+
+    report = await check(copy, written.home)
+
+    assert {(fault.code.value, fault.where) for fault in report.faults} >= {
+        ("safeguard_unknown", f"partition elsewhere audit.request: evil.{table}"),
+        ("safeguard_unknown", f"trigger evil.{table}.mine"),
+        ("safeguard_unknown", f"rule evil.{table}.mine"),
+        ("safeguard_unknown", f"row security evil.{table}"),
+        ("safeguard_unknown", f"unlogged evil.{table}"),
+        ("triggers_off", f"evil.{table}.mine"),
+    }
 
 
 async def test_secrets_of_an_erasure_that_come_back_are_named(written: Written, copy: Database):

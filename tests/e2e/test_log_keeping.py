@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +198,29 @@ async def test_a_proof_used_in_the_old_log_is_known_to_the_successor(stopped, ow
     assert (await typist.act(*SUCCEED, as_owner=True))[0] == Exit.OK
 
     assert await owner.connection.fetch("SELECT req_id FROM audit.request WHERE log_id = 2 ORDER BY req_id") == used
+
+
+async def test_both_logs_are_sound_after_the_ceremony(database, tmp_path, capsys, owner):
+    """Partners, keys and one-time ids outlive the old log; the new one's check knows where they come from."""
+    async with running_gateway(database, tmp_path) as gateway:
+        typist = Typist(gateway, tmp_path, capsys)
+        partner = await gateway.partner()
+        assert (await partner.verify(kit.CLEAR))[0] == 200
+    new = replace(gateway.settings, log_id=2, log_origin=NEW)
+    assert (await typist.act(*SUCCEED, as_owner=True))[0] == Exit.OK
+    revoked = await typist.type("key", "revoke", partner.key.public.thumbprint, "--compromised", settings=new)
+    assert revoked[0] == Exit.OK, revoked[1]
+
+    for settings in (gateway.settings, new):
+        code, said = await typist.type("audit", "fsck", "--json", settings=settings)
+        assert (code, json.loads(said)["faults"]) == (Exit.OK, [])
+    await owner.run(
+        "INSERT INTO audit.request SELECT 2, req_day, decode(repeat('ab', 16), 'hex') FROM audit.request WHERE log_id = 1 LIMIT 1"
+    )
+    await owner.run("UPDATE identity.partner_key SET state = 'active', revoked_ms = NULL")
+
+    code, said = await typist.type("audit", "fsck", "--json", settings=new)
+    assert {fault["code"] for fault in json.loads(said)["faults"]} == {"request_extra", "key_row"}
 
 
 @pytest.mark.parametrize(

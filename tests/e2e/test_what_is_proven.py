@@ -391,6 +391,20 @@ async def test_a_host_that_starts_on_an_empty_log_guards_from_nothing_on(gateway
     assert (await owner.head())["size"] > 0
 
 
+async def test_a_log_that_was_taken_back_behind_its_guard_is_noticed_inside(gateway, partner, owner, typist):
+    """The check of the log compares it with what this host has signed, without being told to."""
+    await owner.save()
+    assert (await partner.verify(kit.CLEAR))[0] == 200
+    await owner.restore()
+
+    assert await faults_of(typist) == {"checkpoint_beyond_head"}
+
+    guard_file(gateway.settings).file.unlink()
+    code, said = await typist.type("audit", "fsck", "--json")
+    assert (code, parse_json_object(said.encode())["guard"]) == (Exit.OK, None)
+    assert "no guard" in (await typist.type("audit", "fsck"))[1]
+
+
 async def faults_of(typist: Typist, *words: object) -> set[str]:
     """Return the codes of what the check of the log finds."""
     code, said = await typist.type("audit", "fsck", "--json", *words)

@@ -28,7 +28,7 @@ from gateway.audit.readers import (
     StoredTile,
     Stray,
 )
-from tests.fakes.entries import SEALER, make_leaf
+from tests.fakes.entries import ORIGIN, SEALER, make_leaf
 from tests.fakes.guard import make_batch_mac
 
 BEGAN = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -56,6 +56,7 @@ class MemoryLog:
     deviation_rows: list[tuple[Deviation, str]] = field(default_factory=list)
     stray_rows: list[tuple[Stray, int]] = field(default_factory=list)
     plaintexts: dict[int, bytes] = field(default_factory=dict)
+    stored_origin: str | None = ORIGIN
     stored_head: StoredHead | None = None
     committed: int = 0
     leaves: list[bytes] = field(default_factory=list)  # as they were appended
@@ -144,6 +145,15 @@ class MemoryLog:
             return self.stored_head
         return StoredHead(self.frontier.size, self.frontier.root, self.frontier.to_bytes(), self.now)
 
+    async def origin(self) -> str | None:
+        return self.stored_origin
+
+    async def logs(self) -> Sequence[str]:
+        return [] if self.stored_origin is None else [self.stored_origin]
+
+    async def of_log(self, origin: str) -> MemoryLog | None:
+        return self if origin == self.stored_origin else None
+
     async def entries(self, first: int, count: int) -> Sequence[StoredEntry]:
         assert count > 0
         return [row for row in self.entry_rows if first <= row.leaf_index < first + count][: 2 * count]
@@ -172,7 +182,10 @@ class MemoryLog:
     async def request_days(self) -> Sequence[dt.date]:
         return self.days
 
-    async def requests(self, days: Sequence[dt.date], low: bytes, high: bytes, limit: int) -> Sequence[StoredRequest]:
+    async def requests(
+        self, days: Sequence[dt.date], low: bytes, high: bytes, limit: int, *, without: str | None = None
+    ) -> Sequence[StoredRequest]:
+        assert without is None
         return [row for row in self.request_rows if row.day in days and low <= row.req_id <= high][:limit]
 
     async def idempotency(self, after: StoredIdempotency | None, limit: int) -> Sequence[StoredIdempotency]:

@@ -114,6 +114,10 @@ WORDS: Final[dict[str, Sentence]] = {
     "fsck_unopened": Sentence(
         "  {unopened} 份密文未打开,未能核对。", "  {unopened} secrets were not opened and could not be checked."
     ),
+    "fsck_unguarded": Sentence(
+        "  本机没有可读的日志守卫文件,未能与本机签署过的内容比对。",
+        "  This host has no guard of the log that can be read: the log was not compared with what this host has signed.",
+    ),
     "fsck_fault": Sentence("✘ {fault} {where}:{meaning}", "✘ {fault} {where}: {meaning}"),
     "fsck_incomplete": Sentence("  核对在此停止,其余未读。", "  The check stopped here; the rest was not read."),
     "kept_unverified": Sentence(

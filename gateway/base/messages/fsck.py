@@ -9,6 +9,9 @@ from gateway.base.messages import Sentence
 FAULTS: Final[dict[str, Sentence]] = {
     "leaf_hash": Sentence("条目内容与其哈希不符", "the leaf is not what its hash says"),
     "leaf_form": Sentence("条目不是本系统写出的格式", "the leaf is not of the form that a gateway writes"),
+    "log_origin": Sentence(
+        "日志行所记名称不是本机设置的日志名称", "the row of the log does not say the origin that this host is set to"
+    ),
     "leaf_log": Sentence("条目属于另一个日志", "the leaf names another log"),
     "index_gap": Sentence("从此序号起缺少条目", "a leaf is missing at this index"),
     "entry_repeated": Sentence("同一序号有两个条目", "there are two entries of this index"),
@@ -41,7 +44,10 @@ FAULTS: Final[dict[str, Sentence]] = {
     "entry_verification": Sentence(
         "核验编号列与条目不符", "the column of the verification does not follow from the leaf"
     ),
-    "entry_time": Sentence("条目时间不是其批次的时间", "the time of the entry is not that of its batch"),
+    "entry_time": Sentence(
+        "条目时间不是其批次的时间,或与条目所述相差一小时以上",
+        "the time of the entry is not that of its batch, or more than an hour from what the leaf says",
+    ),
     "secret_missing": Sentence(
         "密文缺失,且没有删除记录", "the secret is missing, and no erasure on record explains it"
     ),
@@ -92,8 +98,8 @@ FAULTS: Final[dict[str, Sentence]] = {
         "数据库的函数、触发器或约束缺失", "a function, trigger or constraint of the database is missing"
     ),
     "safeguard_unknown": Sentence(
-        "数据库中有程序未带的函数、触发器、约束或规则",
-        "the database has a function, trigger, constraint or rule that was not shipped",
+        "数据库中有程序未带的函数、触发器、约束或规则,或有移到别处的分区、不写日志(UNLOGGED)的表",
+        "the database has a function, trigger, constraint or rule that was not shipped, a partition elsewhere, or an unlogged table",
     ),
     "triggers_off": Sentence("触发器被关闭", "the trigger is off"),
     "checkpoint_contradicted": Sentence(

@@ -108,17 +108,21 @@ def fsck(
         def show(leaves: int) -> None:
             progress.update(task, description=terminal.word("fsck_progress", leaves=leaves))
 
-        async def work() -> FsckReport:
+        async def work() -> tuple[FsckReport, KeptCheckpoint | None]:
             async with operating(options.settings()) as operator:
                 own = trusted or parse_policy((await operator.log_policy()).encode())
                 kept = tuple(_kept(name, content, own, operator.origin) for name, content in contents)
-                return await operator.fsck(kept, show, shallow=shallow)
+                guard = operator.guarded()  # before the log is read, which only grows meanwhile
+                own_point = () if guard is None else (guard,)
+                return await operator.fsck((*kept, *own_point), show, shallow=shallow), guard
 
-        report = run(work())
+        report, guard = run(work())
     if terminal.json:
-        terminal.document(fsck_shape(report))
+        terminal.document(fsck_shape(report, guard))
     else:
         _tell_report(terminal, report)
+        if guard is None:
+            terminal.tell("fsck_unguarded")
     return Exit.OK if report.clean else Exit.INTEGRITY
 
 

@@ -2,6 +2,18 @@
 -- Read the head with its time.
 SELECT size, root, frontier, ts FROM audit.head WHERE log_id = $1;
 
+-- name: fsck_origin
+-- Read what the row of a log calls it.
+SELECT origin FROM audit.log WHERE log_id = $1;
+
+-- name: fsck_logs
+-- List the names of all logs.
+SELECT origin FROM audit.log ORDER BY log_id;
+
+-- name: fsck_log
+-- Find a log by its name.
+SELECT log_id FROM audit.log WHERE origin = $1;
+
 -- name: fsck_entries
 -- Read the entries of some indexes, at most so many.
 SELECT leaf_index, leaf_hash, leaf, logged_at, kind, partner_id, op, purpose, decision, subject_bidx, verification_id
@@ -58,7 +70,7 @@ WHERE i.inhparent = 'audit.request'::regclass AND $1::smallint IS NOT NULL
 ORDER BY day;
 
 -- name: fsck_requests
--- Read the one-time ids of some days within a range of ids, by an index scan a day.
+-- Read the one-time ids of some days within a range of ids, by an index scan a day; not those that log $6 has too.
 SELECT r.req_id, d.day
 FROM unnest($2::date[]) AS d (day)
 CROSS JOIN LATERAL (
@@ -66,6 +78,12 @@ CROSS JOIN LATERAL (
     FROM audit.request
     WHERE log_id = $1 AND req_day = d.day AND req_id >= $3 AND req_id <= $4
 ) AS r
+WHERE NOT EXISTS (
+    SELECT
+    FROM audit.request AS taken
+    WHERE taken.log_id = (SELECT l.log_id FROM audit.log AS l WHERE l.origin = $6::text AND l.log_id <> $1)
+        AND taken.req_day = d.day AND taken.req_id = r.req_id
+)
 LIMIT $5;
 
 -- name: fsck_idempotency
