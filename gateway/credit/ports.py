@@ -3,8 +3,9 @@
 Consistency: one call sees one version of the feed; ``source`` in the value says which. Two calls may see two versions.
 Merging: ``look_up`` gives the records filed under the code and, where the registration has an old registration number,
 also those filed under ``old_number_key(number)``, each record once; the same for quarantined lines.
-Failure: an unreachable store raises ``GatewayError(STORE_UNAVAILABLE)``; a body that cannot be decoded counts as one
-quarantined line and is never left out silently. Nobody retries below this port. Concurrent calls are allowed.
+Failure: an unreachable store raises ``GatewayError(STORE_UNAVAILABLE)``, one that too many ask at once ``OVERLOADED``; a body that
+cannot be decoded counts as one quarantined line and is never left out silently. Nobody retries below this port.
+Concurrent calls are allowed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 ``PartnerDirectory``. Consistency: may lag by the time a cache keeps entries (at most one second); exactness comes from
 the ledger. Finding nobody must take the same work as finding somebody, and no key is read here. Concurrency: any number
-of calls. May raise: ``GatewayError`` of kind ``STORE_UNAVAILABLE``.
+of calls. May raise: ``GatewayError`` of kind ``STORE_UNAVAILABLE`` or ``OVERLOADED``.
 
 ``Registrations``. Says whether the log bears out what the directory gave: rows are claims, leaves are facts. Asked only after the
 client's signature was found good, so that nobody else learns from its time which keys exist. May raise: ``Unregistered``, and

@@ -2,7 +2,7 @@
 
 For: ``gateway.verification.ports.Archive``. Not for: appending (``log_store``), checking the whole log (``fsck_reader``).
 Reads use the pool; a leaf whose commit was acknowledged is visible to every one of them. Whatever PostgreSQL raises becomes
-``GatewayError(STORE_UNAVAILABLE)``: a reader can only ask again.
+``GatewayError(STORE_UNAVAILABLE)``, and that no connection came free ``GatewayError(OVERLOADED)``: a reader can only ask again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gateway.audit.merkle import EMPTY_ROOT
 from gateway.audit.readers import StoredHead
 from gateway.base.clock import Millis
 from gateway.base.errors import ErrorKind, GatewayError
-from gateway.postgres.pool import SERVER_AWAY, Pool
+from gateway.postgres.pool import SERVER_AWAY, Pool, borrow
 from gateway.postgres.queries import Queries
 from gateway.verification.ports import Archived, Kept, StoredLeaf, StoredSecret
 
@@ -147,7 +147,7 @@ class PostgresLogReader:
 
     async def _all(self, name: str, *values: object) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped
         try:
-            async with self._pool.acquire(timeout=self._acquire_s) as connection:
+            async with borrow(self._pool, timeout_s=self._acquire_s) as connection:
                 return await connection.fetch(self._queries[name], self._log_id, *values, timeout=READ_DEADLINE_S)
         except SERVER_AWAY as exc:
             facts = {"query": name, "cause": type(exc).__name__}

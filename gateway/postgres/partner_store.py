@@ -27,7 +27,7 @@ from gateway.identity.partner import (
     StoredKey,
     revoke_key,
 )
-from gateway.postgres.pool import ACQUIRE_DEADLINE_S, SERVER_AWAY, Connection, Pool, Row
+from gateway.postgres.pool import ACQUIRE_DEADLINE_S, SERVER_AWAY, Connection, Pool, Row, borrow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,10 +54,14 @@ class PostgresPartnerDirectory:
         self._find: Final = queries["find_candidates"]
 
     async def find_client(self, client_id: str, kid: str | None) -> StoredClient | None:
-        """Return the client with its keys of that name, or None; ``STORE_UNAVAILABLE`` if the database does not answer."""
+        """Return the client with its keys of that name, or None.
+
+        Raises:
+            GatewayError: ``STORE_UNAVAILABLE`` if the database does not answer, ``OVERLOADED`` if no connection came free.
+        """
         try:
             async with asyncio.timeout(FIND_DEADLINE_S):
-                async with self._pool.acquire(timeout=ACQUIRE_DEADLINE_S) as connection:
+                async with borrow(self._pool, timeout_s=ACQUIRE_DEADLINE_S) as connection:
                     rows = await connection.fetch(self._find, client_id, kid)
         except SERVER_AWAY as exc:
             raise GatewayError(ErrorKind.STORE_UNAVAILABLE, facts={"error": type(exc).__name__}) from exc

@@ -10,20 +10,24 @@ connection and waits for it.
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 
+from gateway.base.errors import ErrorKind, GatewayError
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from gateway.base.secret import Secret
 
 CONNECT_DEADLINE_S: Final = 5.0
 COMMAND_DEADLINE_S: Final = 10.0
 IDLE_CONNECTION_LIFETIME_S: Final = 300.0
+BUSY_RETRY_S: Final = 1
 ACQUIRE_DEADLINE_S: Final = 2.0
 """How long a request waits for a free connection before it is answered 503; used by the stores."""
 
@@ -110,3 +114,25 @@ async def open_pool(target: Target, size: PoolSize | None = None) -> Pool:
         max_inactive_connection_lifetime=IDLE_CONNECTION_LIFETIME_S,
         server_settings={**target.settings, "application_name": target.application_name},
     )
+
+
+@asynccontextmanager
+async def borrow(pool: Pool, *, timeout_s: float) -> AsyncIterator[Connection]:
+    """Hold a connection of a pool for the length of a block, waiting for it ``timeout_s`` at most.
+
+    That others hold them all is no failure of the database and is told apart from one. Whatever is raised inside, or by a database that
+    cannot be connected to, passes through.
+
+    Raises:
+        GatewayError: ``OVERLOADED`` where every connection the pool may have is open and none came free.
+    """
+    try:
+        connection = await pool.acquire(timeout=timeout_s)
+    except TimeoutError as exc:
+        if pool.get_size() < pool.get_max_size():  # one was being opened, in vain
+            raise
+        raise GatewayError(ErrorKind.OVERLOADED, reason="database_busy", retry_after_s=BUSY_RETRY_S) from exc
+    try:
+        yield connection
+    finally:
+        await pool.release(connection)

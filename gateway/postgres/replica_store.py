@@ -23,7 +23,7 @@ from gateway.credit.facts import Candidates, SourceBounds, SourceState, SubjectF
 from gateway.credit.feed import old_number_key
 from gateway.credit.identifiers import Uscc
 from gateway.credit.record import Record, Registration, decode_record, decode_registration
-from gateway.postgres.pool import ACQUIRE_DEADLINE_S, SERVER_AWAY
+from gateway.postgres.pool import ACQUIRE_DEADLINE_S, SERVER_AWAY, borrow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MAX_KEYS: Final = 512
 """Codes in one query: past this a longer array only delays the first answer."""
 QUERY_DEADLINE_S: Final = 2.0
+BORROW_S: Final = 1.0
+"""Of that, for a connection to come free where none is kept: then it is told that others hold them all, and not that the database fails."""
 MAX_CANDIDATES: Final = 100
 
 _HEAD, _REGISTRATION, _RECORD = 0, 1, 2
@@ -78,8 +80,12 @@ class PostgresReplica:
         """Return registrations whose name key begins with ``key``, the exact name first (see the port)."""
         if not key:
             return Candidates(source=await self.source_state(), rows=())
-        async with _naming_failures(), asyncio.timeout(QUERY_DEADLINE_S):
-            rows = await self._pool.fetch(
+        async with (
+            _naming_failures(),
+            asyncio.timeout(QUERY_DEADLINE_S),
+            borrow(self._pool, timeout_s=BORROW_S) as connection,
+        ):
+            rows = await connection.fetch(
                 self._candidates, self._feed, key, key + _LAST_CHARACTER, min(limit, MAX_CANDIDATES)
             )
         if not rows:
@@ -91,8 +97,12 @@ class PostgresReplica:
 
     async def source_state(self) -> SourceState | None:
         """Return which version is being answered from; ``None`` before the first."""
-        async with _naming_failures(), asyncio.timeout(QUERY_DEADLINE_S):
-            row = await self._pool.fetchrow(self._state, self._feed)
+        async with (
+            _naming_failures(),
+            asyncio.timeout(QUERY_DEADLINE_S),
+            borrow(self._pool, timeout_s=BORROW_S) as connection,
+        ):
+            row = await connection.fetchrow(self._state, self._feed)
         if row is None or row["version"] == 0:
             return None
         return self._source(row)

@@ -1,7 +1,7 @@
 """What the use cases need from the audit log beside the commit: reading back what was answered.
 
 Consistency: reads may come from any replica that has the leaf; a leaf whose commit was acknowledged is always found.
-Whatever goes wrong is raised as ``GatewayError(STORE_UNAVAILABLE)``.
+Whatever goes wrong is raised as ``GatewayError(STORE_UNAVAILABLE)``, and that too many ask at once as ``GatewayError(OVERLOADED)``.
 """
 
 from __future__ import annotations

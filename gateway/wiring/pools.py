@@ -1,7 +1,7 @@
 """The database connections of a worker, apart by who makes it need them.
 
 For: keeping a flood of strangers away from the partners' connections. The public log and the token endpoint have small pools of their own;
-when those are exhausted, who asks there is told to come back (``STORE_UNAVAILABLE``, 503), and a partner's look-up notices nothing.
+when those are exhausted, who asks there is told to come back (``OVERLOADED``, 503), and a partner's look-up notices nothing.
 Not for: the committer's connection, which is its own (``gateway.wiring.log``).
 """
 
