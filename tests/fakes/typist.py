@@ -51,6 +51,7 @@ class Typist:
         file = self.folder / "operator.toml"
         file.write_text(self._toml(settings or self.gateway.settings, as_owner=as_owner))
         typed = [*map(str, words), "--config", str(file), "--lang", "en"]
+        self.capsys.readouterr()  # what the gateway's own lines said before
         code = await asyncio.to_thread(main, typed)
         caught = self.capsys.readouterr()
         return code, caught.out + caught.err
