@@ -97,7 +97,11 @@ def list_(
 
 def revoke(
     key: Annotated[
-        str, Parameter(help="指纹,或与 --client 同用的密钥名 · thumbprint, or the name together with --client")
+        str,
+        Parameter(
+            allow_leading_hyphen=True,  # one thumbprint in 64 begins with one
+            help="指纹,或与 --client 同用的密钥名 · thumbprint, or the name together with --client",
+        ),
     ],
     *,
     client: Annotated[str | None, Parameter(help="客户端标识 · client identifier")] = None,
