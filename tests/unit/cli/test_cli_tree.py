@@ -148,3 +148,11 @@ def test_a_command_error_carries_its_own_exit_code(capsys):
 def test_both_languages_have_the_same_blanks(table):
     for code, sentence in table.items():
         assert set(BLANK.findall(sentence.zh)) == set(BLANK.findall(sentence.en)), code
+
+
+def test_a_thumbprint_that_begins_with_a_hyphen_is_no_option(capsys: pytest.CaptureFixture[str]):
+    """One in 64 does. The command gets as far as the settings, which are not there."""
+    thumbprint = "-Lsiws53neNDFb_zE35EqlNdFX-2i1ymvIHt7954IWg"
+
+    assert main(["key", "revoke", thumbprint, "--compromised", "--lang", "en"]) == Exit.CONFIGURATION
+    assert "Unknown option" not in capsys.readouterr().err
