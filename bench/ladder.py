@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from bench import bare
 from gateway import __version__
@@ -22,13 +23,14 @@ from gateway.base.canonical import canonical_json
 from gateway.base.clock import SystemClock
 from gateway.base.host_keys import load_host_keys
 from gateway.base.ids import new_id
-from gateway.base.log import RequestLog, configure_logging
+from gateway.base.log import RequestLog, configure_logging, get_logger
 from gateway.base.settings import Settings, load_settings
 from gateway.credit.answer import Asked, decide_answer
 from gateway.identity.authorization import parse_authorization
 from gateway.identity.grants import Scope, require_scope
 from gateway.identity.signing_key import SigningKey
 from gateway.identity.token import TokenVerifier
+from gateway.verification.alarm import Alarm
 from gateway.verification.ledger import Ledger
 from gateway.verification.read_back import ReadBack
 from gateway.verification.verify import Knowledge, Verify
@@ -206,7 +208,13 @@ async def _verify_without_proofs(worker: Worker, settings: Settings, stack: cont
     sealer = make_sealer(keys)
     ledger = Ledger(committer, sealer, BlindIndexer(keys.blind_index, BLIND_INDEX_EPOCH), names(settings))
     archive = worker.log_reader
-    read_back = ReadBack(archive, sealer, ledger, worker.guardian)
+    read_back = ReadBack(
+        archive=archive,
+        sealer=sealer,
+        ledger=ledger,
+        proofs=worker.guardian,
+        alarm=Alarm(get_logger(), _metrics(worker)),
+    )
     knowledge = Knowledge(replica=worker.replica, catalogue=read_catalogue(), max_stale_ms=settings.max_stale_s * 1000)
     return Verify(knowledge, ledger, archive, read_back, SystemClock())
 
@@ -219,6 +227,7 @@ def _front(settings: Settings, handler: Handler, metrics: Metrics) -> Front:
             deadline_s=settings.request_timeout_ms / 1000,
             max_in_flight=settings.commit_queue,
         ),
+        scheme=urlsplit(settings.issuer).scheme,
         writer=AnswerWriter(secure=True, version=__version__),
         problems=ProblemRenderer(settings.issuer),
         clock=SystemClock(),
