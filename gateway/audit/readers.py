@@ -142,6 +142,14 @@ class Deviation(StrEnum):
     TRIGGERS_OFF = "triggers_off"
 
 
+class HeadReader(TileReader, Protocol):
+    """What the guardian of a log compares: its head, and the hashes for a proof."""
+
+    async def head(self) -> StoredHead:
+        """Return the head as stored."""
+        ...
+
+
 class LogReader(Protocol):
     """The whole log and what stands beside it, piece by piece, in order.
 

@@ -19,7 +19,7 @@ from gateway.audit.entry import LeafKind
 from gateway.audit.guard import Doubt, DoubtObserver, Guard, GuardState, ScratchGuard
 from gateway.audit.guardian import LogGuardian
 from gateway.audit.merkle import EMPTY_ROOT
-from gateway.audit.readers import StoredHead, TileReader
+from gateway.audit.readers import HeadReader
 from gateway.base.canonical import canonical_json
 from gateway.base.codec import b64
 from gateway.base.errors import ErrorKind, GatewayError
@@ -28,7 +28,7 @@ from gateway.verification.operator_ledger import OperatorLedger
 EMPTY_TREE: Final = TreePoint(0, EMPTY_ROOT)
 
 
-class KeptGuard(Guard, Protocol):
+class ResolvableGuard(Guard, Protocol):
     """A guard that an operator may begin and whose doubt an operator may resolve."""
 
     def create(self, point: TreePoint) -> None:
@@ -37,14 +37,6 @@ class KeptGuard(Guard, Protocol):
 
     def resolve(self, seen: Doubt) -> bool:
         """Forget a doubt; tell whether it still was the one seen."""
-        ...
-
-
-class HeadReader(TileReader, Protocol):
-    """What the comparison reads."""
-
-    async def head(self) -> StoredHead:
-        """Return the head as stored."""
         ...
 
 
@@ -73,7 +65,7 @@ class LogHost:
     host: str
     signer: CheckpointSigner
     mac: BatchMac
-    guard: KeptGuard
+    guard: ResolvableGuard
     reader: HeadReader
 
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.audit.batch_mac import BatchMac, TreePoint
 from gateway.audit.checkpoint import CheckpointSigner
@@ -19,7 +19,7 @@ from gateway.audit.guard import Doubt
 from gateway.audit.guardian import LogGuardian
 from gateway.audit.merkle import EMPTY_ROOT
 from gateway.audit.note import NoteSigner
-from gateway.audit.readers import StoredHead, TileReader
+from gateway.audit.readers import HeadReader
 from gateway.base.crypto import Ed25519Signer
 from gateway.base.errors import GatewayError
 from gateway.base.host_keys import HostKeys
@@ -39,14 +39,6 @@ COMMIT_FAILING: Final = "commit_failing"
 """What a process says whose last commit failed."""
 _EMPTY: Final = TreePoint(0, EMPTY_ROOT)
 _log = get_logger()
-
-
-class LogReading(TileReader, Protocol):
-    """What the guardian reads."""
-
-    async def head(self) -> StoredHead:
-        """Return the head as stored."""
-        ...
 
 
 class CommitProbe:
@@ -110,7 +102,7 @@ def guard_file(settings: Settings) -> LogGuardFile:
 
 @asynccontextmanager
 async def guarded_log(
-    settings: Settings, keys: HostKeys, reading: LogReading, *, guardian: type[LogGuardian] = LogGuardian
+    settings: Settings, keys: HostKeys, reading: HeadReader, *, guardian: type[LogGuardian] = LogGuardian
 ) -> AsyncIterator[LogGuardian]:
     """Guard the log for the length of a block, and compare it with what this host has signed before anything else.
 
@@ -134,7 +126,7 @@ async def guarded_log(
         guard.close()
 
 
-async def _begin(guard: LogGuardFile, reading: LogReading) -> None:
+async def _begin(guard: LogGuardFile, reading: HeadReader) -> None:
     if guard.exists():
         return
     head = await reading.head()
