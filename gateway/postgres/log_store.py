@@ -1,28 +1,22 @@
 """The append-only log on PostgreSQL: the committer's store.
 
 For: one transaction at a time on one dedicated connection, in the steps that ``gateway.audit.committer`` numbers.
-Not for: reading the log for proofs, receipts and operators (``gateway.postgres.log_reader``).
-
-Facts this module rests on, each tried: a COMMIT whose wait for a synchronous standby is cancelled returns success with only a
-warning 01000, so that warning makes the outcome unknown; asyncpg's own ``timeout`` sends a cancel request, so it is never used
-here; a statement deadline of ours ends the connection, which before COMMIT can only mean rollback.
+Not for: reading the log for proofs, receipts and operators (``gateway.postgres.log_reader``), how the connection fails
+(``gateway.postgres.log_session``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
-
-from asyncpg.exceptions import DataError, IntegrityConstraintViolationError, PostgresError
+from typing import Final
 
 from gateway.audit.batch_mac import TreePoint
 from gateway.audit.merkle import LOG_CONTRADICTS_HEAD, Frontier
 from gateway.audit.ports import (
     Admission,
     Batch,
-    BatchRefused,
     CommitUnknown,
     Head,
     PendingEntry,
@@ -30,27 +24,9 @@ from gateway.audit.ports import (
     StoreFailed,
 )
 from gateway.base.errors import ErrorKind, GatewayError
-from gateway.postgres.pool import SERVER_AWAY, Connection
+from gateway.postgres.log_session import STATEMENT_DEADLINE_S, Connect, LogSession, naming_failures
+from gateway.postgres.pool import SERVER_AWAY
 from gateway.postgres.queries import Queries
-
-Connect = Callable[[], Awaitable[Connection]]
-
-STATEMENT_DEADLINE_S: Final = 5.0
-"""For everything before COMMIT. The head row is locked meanwhile, so it is short."""
-NO_PARTITION: Final = "23514"
-"""A row without a partition is reported as a check violation without a constraint's name."""
-CANCELLED_REPLICATION_WAIT: Final = "01000"
-_STATEMENTS: Final = (
-    "lock_head",
-    "enter",
-    "append_batch",
-    "append_tiles",
-    "leaf_hashes",
-    "tile_roots",
-    "full_tile",
-    "batch_at",
-    "touch_head",
-)
 
 
 class PostgresLogStore:
@@ -60,7 +36,7 @@ class PostgresLogStore:
         self._connect: Final = connect
         self._queries: Final = queries
         self._log_id: Final = log_id
-        self._session: _Session | None = None  # owned by the committer's task
+        self._session: LogSession | None = None  # owned by the committer's task
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[_Transaction]:
@@ -103,11 +79,11 @@ class PostgresLogStore:
         if session is not None:
             await session.close()
 
-    async def _ready_session(self) -> _Session:
+    async def _ready_session(self) -> LogSession:
         if self._session is None or self._session.lost:
             try:
                 async with asyncio.timeout(STATEMENT_DEADLINE_S):
-                    self._session = await _Session.open(self._connect, self._queries)
+                    self._session = await LogSession.open(self._connect, self._queries)
             except SERVER_AWAY as exc:
                 raise StoreFailed(type(exc).__name__) from exc
         return self._session
@@ -118,93 +94,10 @@ class PostgresLogStore:
             session.terminate()
 
 
-class _Session:
-    """One connection with its prepared statements, and the one place that names what asyncpg raises."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection: Final = connection
-        self._statements: Final[dict[str, Any]] = {}
-        self._replication_unsure = False
-
-    @classmethod
-    async def open(cls, connect: Connect, queries: Queries) -> _Session:
-        connection = await connect()
-        session = cls(connection)
-        connection.add_log_listener(session._hear)
-        try:
-            for name in _STATEMENTS:
-                session._statements[name] = await connection.prepare(queries[name])
-        except BaseException:
-            session.terminate()  # nobody else knows this connection
-            raise
-        return session
-
-    @property
-    def lost(self) -> bool:
-        return bool(self.connection.is_closed())
-
-    def _hear(self, _connection: object, message: Any) -> None:  # noqa: ANN401 - asyncpg's own message type
-        if message.sqlstate == CANCELLED_REPLICATION_WAIT:
-            self._replication_unsure = True
-
-    async def execute(self, command: str) -> str:
-        return str(await self._within_deadline(self.connection.execute(command)))
-
-    async def fetchrow(self, name: str, *values: object) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped
-        return await self._within_deadline(self._statements[name].fetchrow(*values))
-
-    async def fetch(self, name: str, *values: object) -> Any:  # noqa: ANN401 - asyncpg.Record is untyped
-        return await self._within_deadline(self._statements[name].fetch(*values))
-
-    async def _within_deadline(self, work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever asyncpg returns
-        with _naming_failures():
-            try:
-                async with asyncio.timeout(STATEMENT_DEADLINE_S):
-                    return await work
-            except TimeoutError:
-                self.terminate()  # asyncpg would send a cancel request and wait for a server that may be gone
-                raise
-
-    async def commit(self) -> None:
-        """COMMIT without any deadline of ours; everything but a clean success is unknown."""
-        self._replication_unsure = False
-        try:
-            status = await self.connection.execute("COMMIT")
-        except SERVER_AWAY as exc:
-            raise CommitUnknown(type(exc).__name__) from exc
-        if status != "COMMIT":  # an aborted transaction answers ROLLBACK
-            raise StoreFailed(status)
-        if self._replication_unsure:
-            reason = "replication_wait_cancelled"
-            raise CommitUnknown(reason)
-
-    async def rolled_back(self) -> bool:
-        """Roll back if the connection still can; tell whether the session is fit for another transaction."""
-        if self.lost:
-            return False
-        try:
-            async with asyncio.timeout(STATEMENT_DEADLINE_S):
-                await self.connection.execute("ROLLBACK")
-        except SERVER_AWAY:
-            self.terminate()
-            return False
-        return True
-
-    def terminate(self) -> None:
-        self.connection.terminate()
-
-    async def close(self) -> None:
-        try:
-            async with asyncio.timeout(STATEMENT_DEADLINE_S):
-                await self.connection.close()
-        except SERVER_AWAY:
-            self.terminate()
-
-
 class _Transaction:
     """``gateway.audit.ports.LogTransaction``."""
 
-    def __init__(self, session: _Session, log_id: int) -> None:
+    def __init__(self, session: LogSession, log_id: int) -> None:
         self._session: Final = session
         self._log_id: Final = log_id
         self.ended = False
@@ -244,7 +137,7 @@ class _Transaction:
         return [row["root"] for row in rows]
 
     async def ride(self, rider: Rider) -> None:
-        with _naming_failures():
+        with naming_failures():
             await rider.ride(self._session.connection)
 
     async def append(self, batch: Batch) -> None:
@@ -322,23 +215,3 @@ def _idempotency_columns(entries: Sequence[PendingEntry]) -> tuple[list[object],
         for column, value in zip(columns, row, strict=True):
             column.append(value)
     return columns
-
-
-class _naming_failures:  # noqa: N801 - reads as a statement: `with _naming_failures():`
-    """Turn what asyncpg raises before COMMIT into ``StoreFailed`` or ``BatchRefused``, cause kept."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None or isinstance(error, StoreFailed | BatchRefused):
-            return
-        if isinstance(error, PostgresError):
-            # asyncpg sets both at run time, untyped
-            sqlstate = getattr(error, "sqlstate", None)
-            missing_partition = sqlstate == NO_PARTITION and not getattr(error, "constraint_name", None)
-            if isinstance(error, DataError | IntegrityConstraintViolationError) and not missing_partition:
-                raise BatchRefused(sqlstate) from error
-            raise StoreFailed(sqlstate) from error
-        if isinstance(error, SERVER_AWAY):
-            raise StoreFailed(type(error).__name__) from error

@@ -136,3 +136,14 @@ async def borrow(pool: Pool, *, timeout_s: float) -> AsyncIterator[Connection]:
         yield connection
     finally:
         await pool.release(connection)
+
+
+@asynccontextmanager
+async def replica_failures() -> AsyncIterator[None]:
+    """Turn what asyncpg raises while the replica is read or written into ``STORE_UNAVAILABLE``, cause kept."""
+    try:
+        yield
+    except SERVER_AWAY as exc:
+        raise GatewayError(
+            ErrorKind.STORE_UNAVAILABLE, reason="replica_unavailable", facts={"cause": type(exc).__name__}
+        ) from exc

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -23,10 +22,10 @@ from gateway.credit.facts import Candidates, SourceBounds, SourceState, SubjectF
 from gateway.credit.feed import old_number_key
 from gateway.credit.identifiers import Uscc
 from gateway.credit.record import Record, Registration, decode_record, decode_registration
-from gateway.postgres.pool import ACQUIRE_DEADLINE_S, SERVER_AWAY, borrow
+from gateway.postgres.pool import ACQUIRE_DEADLINE_S, borrow, replica_failures
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from gateway.postgres.queries import Queries
 
@@ -81,7 +80,7 @@ class PostgresReplica:
         if not key:
             return Candidates(source=await self.source_state(), rows=())
         async with (
-            _naming_failures(),
+            replica_failures(),
             asyncio.timeout(QUERY_DEADLINE_S),
             borrow(self._pool, timeout_s=BORROW_S) as connection,
         ):
@@ -98,7 +97,7 @@ class PostgresReplica:
     async def source_state(self) -> SourceState | None:
         """Return which version is being answered from; ``None`` before the first."""
         async with (
-            _naming_failures(),
+            replica_failures(),
             asyncio.timeout(QUERY_DEADLINE_S),
             borrow(self._pool, timeout_s=BORROW_S) as connection,
         ):
@@ -162,7 +161,7 @@ class PostgresReplica:
 
     async def _fetch(self, keys: list[Uscc]) -> Sequence[Any]:
         try:
-            async with _naming_failures(), asyncio.timeout(QUERY_DEADLINE_S):
+            async with replica_failures(), asyncio.timeout(QUERY_DEADLINE_S):
                 if self._session is None:
                     self._session = await _Session.open(self._pool, self._look_up)
                 return await self._session.look_up(keys, self._feed)
@@ -271,13 +270,3 @@ def _decode_readable(bodies: list[bytes]) -> list[Registration]:
         except msgspec.DecodeError:
             continue
     return found
-
-
-@asynccontextmanager
-async def _naming_failures() -> AsyncIterator[None]:
-    try:
-        yield
-    except SERVER_AWAY as exc:
-        raise GatewayError(
-            ErrorKind.STORE_UNAVAILABLE, reason="replica_unavailable", facts={"cause": type(exc).__name__}
-        ) from exc

@@ -18,7 +18,6 @@ from asyncpg.exceptions import (
 )
 
 from gateway.base.clock import Millis
-from gateway.base.errors import ErrorKind, GatewayError
 from gateway.credit.feed_version import (
     ApplyConflict,
     FeedEvent,
@@ -30,7 +29,7 @@ from gateway.credit.feed_version import (
     VerifiedManifest,
     VersionKind,
 )
-from gateway.postgres.pool import SERVER_AWAY
+from gateway.postgres.pool import replica_failures
 from gateway.postgres.replica_rows import Admission, DeltaRows, Losses, SnapshotRows
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class PostgresReplicaWriter:
 
     async def state(self) -> ReplicaState:
         """Return what the replica stands on; the first call for a feed makes its empty head."""
-        async with _naming_failures():
+        async with replica_failures():
             row = await self._pool.fetchrow(self.queries["feed_state"], self._feed)
             if row is None:
                 await self._pool.execute(self.queries["open_feed"], self._feed)
@@ -96,7 +95,7 @@ class PostgresReplicaWriter:
         If the process dies before the COMMIT of 5, the old version stands and the idle slot holds invisible rows that the
         next snapshot truncates. After it, the new version stands; a COMMIT whose reply was lost shows in ``state``.
         """
-        async with _naming_failures(), self._pool.acquire() as connection:
+        async with replica_failures(), self._pool.acquire() as connection:
             slot = base.slot
             if manifest.kind is VersionKind.SNAPSHOT:
                 slot = 1 - base.slot
@@ -125,7 +124,7 @@ class PostgresReplicaWriter:
         If the process dies before the COMMIT, what stood stands, as with ``apply``.
         """
         slot = 1 - base.slot
-        async with _naming_failures(), self._pool.acquire() as connection:
+        async with replica_failures(), self._pool.acquire() as connection:
             await self._empty_slot(connection, slot, base)
             async with connection.transaction():
                 await self._become_writer(connection, base)
@@ -135,7 +134,7 @@ class PostgresReplicaWriter:
 
     async def advance(self, base: ReplicaState, as_of_ms: Millis) -> None:
         """Record that ``base`` was still the newest at a later instant."""
-        async with _naming_failures():
+        async with replica_failures():
             row = await self._pool.fetchrow(
                 self.queries["advance_feed"], self._feed, base.version, base.digest, as_of_ms
             )
@@ -144,7 +143,7 @@ class PostgresReplicaWriter:
 
     async def record_event(self, event: FeedEvent) -> None:
         """Keep a row for operators."""
-        async with _naming_failures():
+        async with replica_failures():
             await self._pool.execute(
                 self.queries["record_feed_event"],
                 self._feed,
@@ -261,13 +260,3 @@ async def _store(rows: SnapshotRows | DeltaRows, batches: AsyncIterator[LineBatc
             admission.during(rows.quarantined)
     except UniqueViolationError as exc:
         raise FeedRefused(FeedReason.DUPLICATE_RECORD) from exc
-
-
-@asynccontextmanager
-async def _naming_failures() -> AsyncIterator[None]:
-    try:
-        yield
-    except SERVER_AWAY as exc:
-        raise GatewayError(
-            ErrorKind.STORE_UNAVAILABLE, reason="replica_unavailable", facts={"cause": type(exc).__name__}
-        ) from exc
