@@ -1,1 +1,1 @@
-"""The command line: operators', partners' and regulators' commands, the process supervisor and the demo."""
+"""The command line: operators', partners' and regulators' commands."""

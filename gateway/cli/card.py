@@ -18,7 +18,7 @@ from gateway.base.clock import parse_rfc3339
 from gateway.base.messages import Lang
 from gateway.base.messages.cli import WORDS
 from gateway.base.printable import printable
-from gateway.cli.terminal import NOTHING, Terminal
+from gateway.terminal.terminal import NOTHING, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

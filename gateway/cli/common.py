@@ -14,8 +14,8 @@ from cyclopts import Parameter, Token
 
 from gateway.base.messages import Lang
 from gateway.base.settings import Settings, environment_variables, load_settings
-from gateway.cli.failures import CommandError
-from gateway.cli.terminal import Exit, Terminal
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit, Terminal
 
 Result = TypeVar("Result")
 Choice = TypeVar("Choice", bound=StrEnum)

@@ -15,9 +15,9 @@ from cyclopts import CycloptsError
 from gateway.base.log import configure_command_logging
 from gateway.base.messages import Lang
 from gateway.cli.common import language_of_environment
-from gateway.cli.failures import explain
-from gateway.cli.terminal import Exit, Terminal
 from gateway.cli.tree import COMMAND, build_app
+from gateway.terminal.failures import explain
+from gateway.terminal.terminal import Exit, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

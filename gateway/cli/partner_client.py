@@ -15,9 +15,9 @@ import aiohttp
 from gateway.base.canonical import Json, JsonError, canonical_json, parse_json_object
 from gateway.base.crypto import sha256
 from gateway.base.ids import new_id
-from gateway.cli.failures import CommandError
-from gateway.cli.terminal import Exit
 from gateway.identity.client import make_assertion, make_proof, token_form
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 
 if TYPE_CHECKING:
     from gateway.base.clock import Clock

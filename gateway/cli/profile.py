@@ -5,21 +5,17 @@ For: ``credit-gateway verify`` and the demo, which writes one. A JSON file; the 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from gateway.base.canonical import JsonError, parse_json_object
 from gateway.base.settings import environment_variables
-from gateway.cli.failures import CommandError
-from gateway.cli.terminal import Exit
+from gateway.demo.home import PROFILE_FILE, default_demo_directory
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-PROFILE_FILE: Final = "profile.json"
 PROFILE_VARIABLE: Final = "GATEWAY_PROFILE"
 _MAX_BYTES: Final = 65_536
 
@@ -60,15 +56,3 @@ def default_profile() -> Path:
     """Return the profile used when none is named."""
     named = environment_variables().get(PROFILE_VARIABLE)
     return Path(named) if named else default_demo_directory() / PROFILE_FILE
-
-
-def default_demo_directory() -> Path:
-    """Return where the demo keeps its data: the service directory for root, else the user's data home (XDG base directories)."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/credit-gateway/demo")
-    return _data_home(environment_variables()) / "credit-gateway" / "demo"
-
-
-def _data_home(variables: Mapping[str, str]) -> Path:
-    named = variables.get("XDG_DATA_HOME", "")
-    return Path(named) if named.startswith("/") else Path.home() / ".local" / "share"

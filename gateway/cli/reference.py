@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.base.errors import ErrorKind
 from gateway.base.messages import Lang, Sentence
-from gateway.base.messages.cli import HELP
+from gateway.base.messages.help import HELP
 from gateway.base.messages.problems import PROBLEMS
 from gateway.base.messages.settings import MEANINGS
 from gateway.base.settings import OPTIONS
-from gateway.cli.terminal import Exit
 from gateway.cli.tree import COMMAND, COMMANDS
+from gateway.terminal.terminal import Exit
 from gateway.web.problem import status_of
 
 if TYPE_CHECKING:

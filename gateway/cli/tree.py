@@ -13,7 +13,7 @@ from cyclopts import App
 
 from gateway import __version__
 from gateway.base.messages import Lang, say
-from gateway.base.messages.cli import HELP
+from gateway.base.messages.help import HELP
 
 COMMAND: Final = "credit-gateway"
 _HELP_FLAGS: Final = ("--help", "-h")

@@ -13,9 +13,9 @@ import pytest
 from gateway.base.secret import Secret
 from gateway.base.settings import OPTIONS, Settings
 from gateway.cli.main import main
-from gateway.cli.terminal import Exit
 from gateway.credit.feed_version import VersionKind
 from gateway.identity.signing_key import SigningKey
+from gateway.terminal.terminal import Exit
 from tests.conftest import Database
 from tests.fakes.gateway import Gateway, running_gateway
 from tests.fakes.hostile import ALL, answer, seen, server

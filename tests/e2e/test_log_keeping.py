@@ -12,7 +12,7 @@ import pytest
 from gateway.audit.batch_mac import TreePoint
 from gateway.audit.guard import Doubt
 from gateway.base.canonical import parse_json_object
-from gateway.cli.terminal import Exit
+from gateway.terminal.terminal import Exit
 from gateway.wiring import open_log_keeping, open_worker
 from gateway.wiring.log import guard_file
 from gateway.wiring.worker import readiness

@@ -28,7 +28,7 @@ from gateway.base.crypto import Ed25519Signer
 from gateway.base.host_keys import load_host_keys
 from gateway.base.sealing import Sealer
 from gateway.base.secret import Secret
-from gateway.cli.terminal import Exit
+from gateway.terminal.terminal import Exit
 from gateway.wiring import open_worker
 from gateway.wiring.log import guard_file, make_batch_mac, make_checkpoint_signer
 from gateway.wiring.worker import readiness

@@ -13,7 +13,7 @@ import pytest
 from gateway.audit.policy import render_policy
 from gateway.base.settings import Settings
 from gateway.cli.main import main
-from gateway.cli.terminal import Exit
+from gateway.terminal.terminal import Exit
 from tests.fakes.gateway import Gateway
 
 

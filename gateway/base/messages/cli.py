@@ -1,6 +1,6 @@
-"""What the command line says: results, refusals, progress and help, by stable code.
+"""What the command line says: headings, results and refusals, by stable code; with the tables of its subjects, every word it has.
 
-For: ``gateway.cli``. Help of single options stands with the option, in both languages at once.
+For: ``gateway.terminal`` and ``gateway.cli``. Not for: help (``messages.help``).
 """
 
 from __future__ import annotations
@@ -8,8 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.base.messages import Sentence
+from gateway.base.messages.card import CARD
+from gateway.base.messages.database import DATABASE
+from gateway.base.messages.demo import DEMO
+from gateway.base.messages.log import LOG
 
-WORDS: Final[dict[str, Sentence]] = {
+OWN: Final[dict[str, Sentence]] = {
     # Headings
     "client": Sentence("客户端", "client"),
     "name": Sentence("名称", "name"),
@@ -195,206 +199,12 @@ WORDS: Final[dict[str, Sentence]] = {
     ),
     "settings_faulty": Sentence("设置有 {count} 处错误:", "{count} settings are wrong:"),
     "database_unfit": Sentence("数据库不满足要求:", "The database is not fit:"),
-    "db_not_durable": Sentence("{name} 未开启,提交后的数据可能丢失", "{name} is off: committed data may be lost"),
-    "db_too_old": Sentence(
-        "PostgreSQL 版本过低({version}),需要 15 以上", "PostgreSQL is too old ({version}); 15 is needed"
-    ),
-    "db_standby": Sentence("这是备库,不能写入", "it is a standby and cannot be written to"),
-    "db_embedded": Sentence("这是演示用的内嵌数据库", "it is the demo's embedded server"),
-    "db_safeguard_changed": Sentence("{name} 与程序所带的不同", "{name} is not as shipped"),
-    "db_safeguard_missing": Sentence("缺少 {name}", "{name} is missing"),
-    "db_safeguard_unknown": Sentence("{name} 不是程序所带的", "{name} was not shipped"),
-    "db_triggers_off": Sentence("触发器未生效:{name}", "triggers do not fire: {name}"),
-    "db_schema": Sentence(
-        "数据库结构为 {found},程序需要 {wanted};请运行 credit-gateway migrate",
-        "its schema is {found}, the program needs {wanted}; run credit-gateway migrate",
-    ),
     "cannot_listen": Sentence("无法监听 {where}:{why}", "Cannot listen on {where}: {why}"),
     "migrate_failed": Sentence("迁移未执行:{why}", "Not migrated: {why}"),
     "unexpected": Sentence(
         "程序出错:{error}({place})。请将此行报告给维护者。", "A defect: {error} ({place}). Please report this line."
     ),
-    # The log and this host
-    "log_standing": Sentence(
-        "{log}:本机已签署至 {signed} 条,数据库现有 {head} 条。",
-        "{log}: this host has signed {signed} leaves, the database has {head}.",
-    ),
-    "log_agrees": Sentence("✔ 数据库与本机所签一致。", "✔ The database agrees with what this host has signed."),
-    "log_agrees_again": Sentence(
-        "现在已一致。若原因已查明,请执行:credit-gateway log resolve --by 姓名 --reason 事由",
-        "It agrees now. If the cause is known and gone: credit-gateway log resolve --by NAME --reason WHY",
-    ),
-    "log_joined": Sentence(
-        "本机开始守护该日志。审计日志序号 {leaf}。", "This host guards the log from now on. Audit leaf {leaf}."
-    ),
-    "log_resolved": Sentence(
-        "疑点已消除,继续签署。审计日志序号 {leaf}。", "The doubt is resolved; signing goes on. Audit leaf {leaf}."
-    ),
-    "log_succeeded": Sentence(
-        "后继日志 {origin}(编号 {log_id})已启用,首个条目序号 {leaf},旧日志已关闭。接下来:\n"
-        "  1. 每台主机设置 GATEWAY_LOG_ID={log_id} GATEWAY_LOG_ORIGIN={origin},再启动;其余主机先执行 credit-gateway log join\n"
-        "  2. 将 credit-gateway log-policy 的输出连同旧策略一并交给机构与监管方",
-        "The successor log {origin} (number {log_id}) is open, its first leaf is {leaf}; the old log is closed. Next:\n"
-        "  1. set GATEWAY_LOG_ID={log_id} GATEWAY_LOG_ORIGIN={origin} on every host and start; other hosts first: credit-gateway log join\n"
-        "  2. give the output of credit-gateway log-policy to partners and regulators, beside the old policy",
-    ),
-    "log_rolled_back": Sentence(
-        "✘ 数据库中的日志比本机已签署的短:可能恢复了旧备份,或条目被删。已停止签署。请恢复正确的数据库后执行 log resolve;"
-        "无法恢复时执行 log succeed(见 docs/successor-log.md)。",
-        "✘ The log in the database is shorter than what this host has signed: an old backup, or leaves were taken away. Signing has "
-        "stopped. Bring the right database back, then log resolve; if it is lost, log succeed (docs/successor-log.md).",
-    ),
-    "log_forked": Sentence(
-        "✘ 数据库中的日志与本机已签署的不是同一历史。已停止签署。请恢复正确的数据库后执行 log resolve;"
-        "无法恢复时执行 log succeed(见 docs/successor-log.md)。",
-        "✘ The log in the database is another history than this host has signed. Signing has stopped. Bring the right database back, "
-        "then log resolve; if it is lost, log succeed (docs/successor-log.md).",
-    ),
-    "log_unauthenticated": Sentence(
-        "✘ 日志末尾的批次不是任何一台网关主机写入的(校验码缺失或不符)。已停止签署。请查明来源,见 docs/successor-log.md。",
-        "✘ The last batch of the log was appended by no gateway host (its MAC is missing or wrong). Signing has stopped. Find out where "
-        "it came from; see docs/successor-log.md.",
-    ),
-    "log_contradicts_head": Sentence(
-        "✘ 数据库中保存的散列与日志头不符。已停止签署。请运行 credit-gateway audit fsck。",
-        "✘ Stored hashes contradict the head of the log. Signing has stopped. Run credit-gateway audit fsck.",
-    ),
-    "guard_missing": Sentence(
-        "✘ 日志已有条目,但本机没有签署记录(新主机,或守护目录丢失)。请执行 credit-gateway log join --against 检查点 --policy 策略。",
-        "✘ The log has leaves, but this host has no record of what it signed (a new host, or the guard's folder is lost): "
-        "credit-gateway log join --against CHECKPOINT --policy POLICY.",
-    ),
-    "guard_unusable": Sentence(
-        "✘ 守护文件无法读写,或属于另一日志。请检查 GATEWAY_GUARD_DIR 及其权限。",
-        "✘ The guard file cannot be read or written, or is another log's. Look at GATEWAY_GUARD_DIR and its rights.",
-    ),
-    "log_closed": Sentence(
-        "✘ 该日志已关闭,由后继日志接替。请检查 GATEWAY_LOG_ID 与 GATEWAY_LOG_ORIGIN。",
-        "✘ This log is closed; a successor has taken its place. Look at GATEWAY_LOG_ID and GATEWAY_LOG_ORIGIN.",
-    ),
-    "guard_exists": Sentence("本机已在守护该日志。", "This host guards the log already."),
-    "no_doubt": Sentence("没有需要消除的疑点。", "There is no doubt to resolve."),
-    "gateway_running": Sentence(
-        "仍有网关进程连接着数据库;请先停止所有主机上的网关。",
-        "Gateways are still connected to the database: stop them on every host first.",
-    ),
-    "successor_open": Sentence("后继日志已有条目。", "The successor log has leaves already."),
-    "needs_owner": Sentence(
-        "需要数据库结构所有者的权限:请像 migrate 一样,用 GATEWAY_DATABASE_DSN 指定其连接串。",
-        "It needs the rights of the schema's owner: name its DSN in GATEWAY_DATABASE_DSN, as for migrate.",
-    ),
-    "log_join_choice": Sentence(
-        "请给出 --against 与 --policy,或只给 --trust-database。",
-        "Give --against with --policy, or --trust-database alone.",
-    ),
-    "log_origin_malformed": Sentence("{origin} 不能作为日志名称。", "{origin} cannot be the name of a log."),
-    "words_malformed": Sentence(
-        "经办人与事由须为 1 至 {most} 个可打印字符。", "Who and why are 1 to {most} printable characters each."
-    ),
-    "checkpoint_refused": Sentence(
-        "✘ 不能采信检查点 {file}:{why}", "✘ The checkpoint {file} cannot be relied on: {why}"
-    ),
-    # Demo
-    "demo_step_database": Sentence("启动内嵌 PostgreSQL", "starting the embedded PostgreSQL"),
-    "demo_step_schema": Sentence("建立数据库结构与角色", "making the schema and its roles"),
-    "demo_step_city": Sentence(
-        "启动模拟市平台({size} 户商户)", "starting the simulated municipal platform ({size} merchants)"
-    ),
-    "demo_step_keys": Sentence("生成密钥并登记演示机构", "making keys and registering the demo partner"),
-    "demo_step_gateway": Sentence("启动网关({workers} 个工作进程)", "starting the gateway ({workers} workers)"),
-    "demo_step_feed": Sentence("同步信用数据,等待就绪", "applying the feed, waiting until everything answers"),
-    "demo_ready": Sentence("演示已就绪。按 Ctrl-C 停止。", "The demo is ready. Ctrl-C stops it."),
-    "demo_next": Sentence("下一步,在另一个终端输入:", "Next, type in another terminal:"),
-    "demo_stopping": Sentence("正在停止……", "stopping …"),
-    "demo_stopped": Sentence("已停止。数据保留在 {dir}", "Stopped. The data is kept in {dir}"),
-    "demo_running": Sentence(
-        "{dir} 中已有演示在运行(进程 {pid})。请先停止它,或用 --data-dir 另选目录。",
-        "A demo is already running in {dir} (process {pid}). Stop it first, or choose another --data-dir.",
-    ),
-    "demo_died": Sentence(
-        "{what} 意外退出(代码 {exit}),日志见 {log}", "{what} ended unexpectedly (code {exit}); see {log}"
-    ),
-    "demo_slow": Sentence(
-        "{what} 在 {seconds} 秒内未就绪,日志见 {log}", "{what} was not ready within {seconds} s; see {log}"
-    ),
-    "demo_not_ours": Sentence(
-        "{dir} 不是演示目录,--fresh 不会清空它。", "{dir} is not a demo directory; --fresh will not empty it."
-    ),
-    "demo_no_server": Sentence("无法启动内嵌 PostgreSQL:{why}", "The embedded PostgreSQL cannot be started: {why}"),
-    "api": Sentence("接口", "API"),
-    "admin": Sentence("管理端口", "admin port"),
-    "municipal": Sentence("模拟市平台", "municipal simulator"),
-    "policy": Sentence("日志信任策略", "log policy"),
-    "profile": Sentence("机构配置", "profile"),
-    # The card of an answer
-    "outcome": Sentence("结论", "outcome"),
-    "subject": Sentence("主体", "subject"),
-    "flags": Sentence("限制信息", "flags"),
-    "measures": Sentence("措施", "measures"),
-    "basis": Sentence("依据", "basis"),
-    "authority": Sentence("认定机关", "authority"),
-    "document": Sentence("文书号", "document"),
-    "from": Sentence("起始", "from"),
-    "until": Sentence("期限", "until"),
-    "repair": Sentence("修复途径", "repair"),
-    "earliest": Sentence("最早", "not before"),
-    "unverified_row": Sentence("待核目录行", "unverified"),
-    "reasons": Sentence("说明", "notes"),
-    "candidates": Sentence("同名候选", "candidates"),
-    "as_of": Sentence("数据时点", "as of"),
-    "catalogue": Sentence("目录", "catalogue"),
-    "receipt": Sentence("回执", "receipt"),
-    "receipt_checked": Sentence("✔ 已离线核验:{log} 第 {index} 条", "✔ checked offline: leaf {index} of {log}"),
-    "outcome_clear": Sentence("✔ 无失信限制", "✔ clear"),
-    "outcome_restricted": Sentence("✘ 有失信限制", "✘ restricted"),
-    "outcome_partial": Sentence("⚠ 信息不完整,不能认定无失信限制", "⚠ partial: cannot be called clear"),
-    "outcome_unknown_subject": Sentence("? 登记信息中没有该主体", "? unknown subject"),
-    "outcome_unavailable": Sentence("⚠ 数据过期或不可用,暂无结论", "⚠ unavailable: no verdict"),
-    "in_force": Sentence("生效中", "in force"),
-    "observation": Sentence("观察期", "under observation"),
-    "under_objection": Sentence("异议处理中", "under objection"),
 }
 
-HELP: Final[dict[str, Sentence]] = {
-    "app": Sentence(
-        "信用网关:平台企业核验签约商户,答复附可独立核验的回执。",
-        "Credit gateway: partners verify merchants; every answer carries a receipt that anyone can check.",
-    ),
-    "demo": Sentence("一条命令启动完整演示", "everything at once, on this machine"),
-    "verify": Sentence("核验一个商户或参与方", "verify one merchant or participant"),
-    "serve": Sentence("启动网关", "run the gateway"),
-    "migrate": Sentence("建立或升级数据库结构", "bring the database to this version's schema"),
-    "partner": Sentence("接入机构", "partners"),
-    "partner add": Sentence("登记机构", "bring a partner on"),
-    "partner list": Sentence("列出机构", "list partners"),
-    "key": Sentence("机构密钥", "partners' keys"),
-    "key generate": Sentence("生成一对机构密钥(在机构一侧)", "make a key pair, on the partner's side"),
-    "key add": Sentence("登记机构公钥", "register a partner's public key"),
-    "key list": Sentence("列出机构密钥", "list the keys of a client"),
-    "key revoke": Sentence("停用密钥,立即生效", "take a key out of use, at once"),
-    "keys": Sentence("本机密钥", "this host's own keys"),
-    "keys init": Sentence("生成本机密钥文件", "make this host's key files"),
-    "feed": Sentence("市平台数据", "the municipal feed"),
-    "feed pull": Sentence("立即同步一次", "look for a new version now"),
-    "feed verify": Sentence("逐条核对数据库内容与已签发数据", "compare every row with what was signed"),
-    "feed status": Sentence("当前版本与近况", "which version is answered from"),
-    "audit": Sentence("审计日志", "the audit log"),
-    "audit list": Sentence("最近的条目", "the latest leaves"),
-    "audit get": Sentence("查看一个条目", "one leaf, opened"),
-    "audit fsck": Sentence("核对整个日志及其旁的数据", "check the whole log and what stands beside it"),
-    "log": Sentence("日志与本机", "the log and this host"),
-    "log status": Sentence("本机所签与数据库是否一致", "whether the database agrees with what this host has signed"),
-    "log join": Sentence("新主机开始守护已有条目的日志", "begin to guard a log that has leaves"),
-    "log resolve": Sentence("原因排除后消除疑点", "resolve a doubt whose cause is gone"),
-    "log succeed": Sentence("关闭日志,启用后继日志", "close the log and open its successor"),
-    "receipt": Sentence("回执", "receipts"),
-    "receipt verify": Sentence("离线核验回执", "verify a receipt offline"),
-    "log-policy": Sentence("输出本机日志信任策略", "print the log policy of this host"),
-    "config": Sentence("设置", "settings"),
-    "config check": Sentence("检查设置、密钥与数据库", "check settings, keys and database"),
-    "config show": Sentence("显示生效的设置及来源", "show the settings in force and where each is from"),
-    "config schema": Sentence("列出全部设置项", "list every setting"),
-    "status": Sentence("查询网关是否就绪", "ask a running gateway whether it is ready"),
-    "version": Sentence("显示版本", "print the version"),
-    "example": Sentence("示例", "Example"),
-}
+WORDS: Final[dict[str, Sentence]] = {**OWN, **CARD, **DATABASE, **DEMO, **LOG}
+"""Every word of the command line; no code stands in two tables."""

@@ -15,11 +15,11 @@ from gateway.base.clock import from_datetime
 from gateway.base.messages.fsck import FAULTS
 from gateway.cli.commands.receipt import read_policy
 from gateway.cli.common import CommonOptions, given, read_file, run
-from gateway.cli.failures import CommandError
 from gateway.cli.open import operating
 from gateway.cli.shapes import fsck_shape, leaf_shape
-from gateway.cli.terminal import Exit, Terminal
 from gateway.postgres.log_reader import RecentLeaf
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit, Terminal
 
 MAX_LISTED = 1000
 

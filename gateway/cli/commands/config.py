@@ -10,9 +10,9 @@ from gateway.base.secret import Secret
 from gateway.base.settings import OPTIONS, Settings
 from gateway.cli.common import CommonOptions, given, run
 from gateway.cli.open import fit_host
-from gateway.cli.terminal import NOTHING, Exit
 from gateway.postgres.pool import Target, connect
 from gateway.postgres.preflight import check_database
+from gateway.terminal.terminal import NOTHING, Exit
 
 
 def check(

@@ -7,8 +7,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from gateway.cli.common import CommonOptions, given, run
-from gateway.cli.demo import DemoOptions, run_demo
-from gateway.cli.profile import default_demo_directory
+from gateway.demo.home import default_demo_directory
+from gateway.demo.run import DemoOptions, run_demo
 from gateway.sandbox.city import DEFAULT_SIZE, MAX_SIZE
 
 MAX_FIRST_PORT = 65_533

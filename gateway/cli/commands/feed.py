@@ -10,9 +10,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from gateway.cli.common import CommonOptions, Result, given, run
 from gateway.cli.open import operating
 from gateway.cli.shapes import feed_shape, part_word, proof_shape
-from gateway.cli.terminal import Exit, Terminal
 from gateway.credit.feed_version import MAX_VERSION, FeedReason
 from gateway.postgres.feed_status import FeedStatus
+from gateway.terminal.terminal import Exit, Terminal
 from gateway.worker.compare import FeedProof, RoundResult
 from gateway.worker.feed import TickOutcome, TickResult
 

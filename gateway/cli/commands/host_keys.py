@@ -7,9 +7,9 @@ from cyclopts import Parameter
 
 from gateway.base.host_keys import create_host_keys
 from gateway.cli.common import CommonOptions, given, run
-from gateway.cli.failures import CommandError
 from gateway.cli.open import operating
-from gateway.cli.terminal import Exit
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 
 
 def init(

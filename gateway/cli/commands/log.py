@@ -16,8 +16,8 @@ from gateway.base.codec import b64
 from gateway.base.setting_values import BadValue, log_origin
 from gateway.cli.commands.receipt import read_policy
 from gateway.cli.common import CommonOptions, given, read_file, run
-from gateway.cli.failures import CommandError
-from gateway.cli.terminal import Exit
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 from gateway.verification.log_keeping import Because, Standing
 
 MAX_LOG_ID = 32_767

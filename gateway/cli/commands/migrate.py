@@ -7,10 +7,10 @@ from cyclopts import Parameter
 from gateway.base.secret import Secret
 from gateway.base.settings import Settings
 from gateway.cli.common import CommonOptions, given, run
-from gateway.cli.terminal import Exit
 from gateway.postgres.migrate import OWNER, Migrated, ensure_log, migrate, plan
 from gateway.postgres.pool import Connection, Target, connect
 from gateway.postgres.schema import current
+from gateway.terminal.terminal import Exit
 
 
 def migrate_(

@@ -9,14 +9,14 @@ from cyclopts import Parameter
 
 from gateway.base.clock import Millis, SystemClock, parse_rfc3339
 from gateway.cli.common import CommonOptions, file_or_input, given, read_file, run, word_of
-from gateway.cli.failures import CommandError
 from gateway.cli.open import operating
 from gateway.cli.shapes import key_shape
-from gateway.cli.terminal import Exit
 from gateway.identity.jwk import Algorithm
 from gateway.identity.key_policy import parse_submitted_key
 from gateway.identity.partner import RegisteredKey
 from gateway.identity.signing_key import SigningKey
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 
 
 def generate(

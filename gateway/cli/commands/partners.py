@@ -7,12 +7,12 @@ from cyclopts import Parameter
 from gateway.base.clock import SystemClock
 from gateway.base.ids import new_id
 from gateway.cli.common import CommonOptions, given, run
-from gateway.cli.failures import CommandError
 from gateway.cli.open import operating
 from gateway.cli.shapes import partner_shape
-from gateway.cli.terminal import Exit
 from gateway.identity.grants import Scope
 from gateway.identity.partner import CLIENT_ID, Partner, PartnerState
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 from gateway.verification.question import Purpose
 
 

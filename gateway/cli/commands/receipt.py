@@ -9,8 +9,8 @@ from gateway.audit.policy import Policy, PolicyError, parse_policy
 from gateway.audit.receipt import ReceiptError, VerifiedReceipt, verify_receipt
 from gateway.base.messages.receipt import ANSWER_NOT_CHECKED, DETAILS, STEPS
 from gateway.cli.common import CommonOptions, file_or_input, given, read_file
-from gateway.cli.failures import CommandError
-from gateway.cli.terminal import Exit, Terminal
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit, Terminal
 
 
 def verify(

@@ -14,13 +14,13 @@ from gateway import wiring
 from gateway.base.log import configure_logging, get_logger
 from gateway.base.settings import Settings
 from gateway.cli.common import Common, CommonOptions, given
-from gateway.cli.failures import CommandError
-from gateway.cli.heartbeat import lifeline
 from gateway.cli.open import fit_host
-from gateway.cli.supervisor import Plan, supervise
-from gateway.cli.terminal import Exit
 from gateway.postgres.pool import Target, connect
 from gateway.postgres.preflight import PreflightError, check_database
+from gateway.supervision.heartbeat import lifeline
+from gateway.supervision.supervisor import Plan, supervise
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 
 _log = get_logger()
 

@@ -4,7 +4,7 @@ import aiohttp
 
 from gateway import __version__
 from gateway.cli.common import CommonOptions, given, run
-from gateway.cli.terminal import Exit
+from gateway.terminal.terminal import Exit
 
 DEADLINE_S = 5.0
 MAX_REASON_CHARS = 200

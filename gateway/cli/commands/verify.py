@@ -13,12 +13,12 @@ from gateway.base.secret import Secret
 from gateway.cli.card import show_card
 from gateway.cli.commands.receipt import read_policy
 from gateway.cli.common import CommonOptions, given, read_file, run, word_of
-from gateway.cli.failures import CommandError
 from gateway.cli.partner_client import PartnerClient, Received
 from gateway.cli.profile import Profile, read_profile
-from gateway.cli.terminal import Exit, Terminal
 from gateway.identity.jwk import JwkError
 from gateway.identity.signing_key import SigningKey
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit, Terminal
 from gateway.verification.question import Purpose, Relation
 
 

@@ -10,9 +10,9 @@ import pytest
 from gateway.base.host_keys import KEY_FILES
 from gateway.base.secret import Secret
 from gateway.cli.main import main
-from gateway.cli.terminal import Exit
 from gateway.identity.key_policy import parse_submitted_key
 from gateway.identity.signing_key import SigningKey
+from gateway.terminal.terminal import Exit
 
 
 @pytest.mark.parametrize("alg", ["ES256", "EdDSA", "PS256"])

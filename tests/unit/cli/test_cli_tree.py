@@ -12,11 +12,16 @@ import pytest
 
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.messages import Lang
-from gateway.base.messages.cli import HELP, WORDS
-from gateway.cli.failures import CommandError, exit_of, explain
+from gateway.base.messages.card import CARD
+from gateway.base.messages.cli import OWN, WORDS
+from gateway.base.messages.database import DATABASE
+from gateway.base.messages.demo import DEMO
+from gateway.base.messages.help import HELP
+from gateway.base.messages.log import LOG
 from gateway.cli.main import main
-from gateway.cli.terminal import Exit, Terminal
 from gateway.cli.tree import COMMANDS, build_app
+from gateway.terminal.failures import CommandError, exit_of, explain
+from gateway.terminal.terminal import Exit, Terminal
 
 VISIBLE = [command for command in COMMANDS if command.examples]
 BLANK = re.compile(r"\{(\w+)\}")
@@ -142,6 +147,11 @@ def test_a_command_error_carries_its_own_exit_code(capsys):
 
     assert explain(error, Terminal(lang=Lang.EN)) is Exit.CONFLICT
     assert "x exists" in capsys.readouterr().err
+
+
+def test_no_code_stands_in_two_tables():
+    """Each subject's table goes into one: a code that stood in two would mean whichever came last."""
+    assert len(WORDS) == sum(len(table) for table in (CARD, DATABASE, DEMO, LOG)) + len(OWN)
 
 
 @pytest.mark.parametrize("table", [WORDS, HELP], ids=["words", "help"])

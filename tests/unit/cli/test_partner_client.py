@@ -13,11 +13,11 @@ from gateway.base.clock import SystemClock
 from gateway.base.errors import Fault
 from gateway.base.messages import Lang
 from gateway.base.messages.faults import HINTS, MESSAGES, fault_hint, fault_message
-from gateway.cli.failures import CommandError
 from gateway.cli.partner_client import MAX_DETAILS, PartnerClient
 from gateway.cli.profile import Profile
-from gateway.cli.terminal import Exit
 from gateway.identity.signing_key import SigningKey
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 
 TOKEN = (200, {"access_token": "t"})
 

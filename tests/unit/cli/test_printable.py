@@ -24,9 +24,9 @@ from gateway.base.printable import MAX_SHOWN_CHARS, REPLACEMENT, printable, prin
 from gateway.base.secret import Secret
 from gateway.cli.card import show_card
 from gateway.cli.main import main
-from gateway.cli.terminal import Exit, Terminal
 from gateway.credit.answer import Answer
 from gateway.identity.signing_key import SigningKey
+from gateway.terminal.terminal import Exit, Terminal
 from gateway.web.problem import Problem
 from tests.fakes.hostile import ALL, KINDS, LONE_SURROGATES, answer, around, document, filled, seen, server
 

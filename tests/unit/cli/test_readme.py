@@ -12,8 +12,8 @@ from cyclopts import CycloptsError
 
 from gateway.base.messages import Lang
 from gateway.cli.reference import EXITS, language_of, rewrite
-from gateway.cli.terminal import Exit
 from gateway.cli.tree import COMMAND, COMMANDS, build_app
+from gateway.terminal.terminal import Exit
 
 ROOT = Path(__file__).parents[3]
 READMES = [ROOT / "README.md", ROOT / "README.zh.md"]

@@ -7,8 +7,8 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from gateway.cli.failures import CommandError
-from gateway.cli.terminal import Exit
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,9 +16,9 @@ from gateway.base.messages.cli import WORDS
 from gateway.base.messages.problems import PROBLEMS
 from gateway.base.printable import printable
 from gateway.base.setting_faults import SettingsError
-from gateway.cli.terminal import Exit, Terminal
 from gateway.postgres.preflight import PreflightError
 from gateway.postgres.schema import MigrateError
+from gateway.terminal.terminal import Exit, Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

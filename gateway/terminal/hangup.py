@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Final, TextIO, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.cli.terminal import Terminal
+    from gateway.terminal.terminal import Terminal
 
 _GONE: Final = frozenset({errno.EIO, errno.EPIPE})
 

@@ -1,6 +1,6 @@
 """The demo's directory: who may use it, what lies where in it, and how it is emptied.
 
-For: ``gateway.cli.demo``. One demo at a time holds a directory, by a lock that ends with its process (flock(2)).
+For: ``gateway.demo.run``. One demo at a time holds a directory, by a lock that ends with its process (flock(2)).
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import fcntl
 import os
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from gateway.cli.failures import CommandError
-from gateway.cli.profile import PROFILE_FILE
-from gateway.cli.terminal import Exit
+from gateway.base.settings import environment_variables
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
+PROFILE_FILE: Final = "profile.json"
 _LOCK: Final = "demo.lock"
 _MAX_PID_CHARS: Final = 20
 
@@ -99,6 +100,18 @@ def write_whole(file: Path, content: bytes) -> None:
 def render_json(members: Mapping[str, object]) -> bytes:
     """Return a JSON object for people and programs to read."""
     return msgspec.json.format(msgspec.json.encode(members), indent=2) + b"\n"
+
+
+def default_demo_directory() -> Path:
+    """Return where the demo keeps its data: the service directory for root, else the user's data home (XDG base directories)."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/credit-gateway/demo")
+    return _data_home(environment_variables()) / "credit-gateway" / "demo"
+
+
+def _data_home(variables: Mapping[str, str]) -> Path:
+    named = variables.get("XDG_DATA_HOME", "")
+    return Path(named) if named.startswith("/") else Path.home() / ".local" / "share"
 
 
 @contextlib.contextmanager

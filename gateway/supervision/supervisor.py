@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.base.log import get_logger
 from gateway.base.settings import EXIT_CONFIG, environment_variables
-from gateway.cli.admin_port import HostMetrics, forget_dead, start_admin_port
-from gateway.cli.children import Blueprint, Child
-from gateway.cli.notify import notify_systemd
+from gateway.supervision.admin_port import HostMetrics, forget_dead, start_admin_port
+from gateway.supervision.children import Blueprint, Child
+from gateway.supervision.notify import notify_systemd
 from gateway.wiring.worker import DRAINING
 
 if TYPE_CHECKING:

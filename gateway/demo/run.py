@@ -13,20 +13,17 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from gateway import wiring
 from gateway.base.clock import SystemClock
 from gateway.base.errors import ErrorKind, GatewayError
 from gateway.base.host_keys import create_host_keys
 from gateway.base.ids import new_id
 from gateway.base.secret import Secret
 from gateway.base.settings import Settings, load_settings
-from gateway.cli.demo_home import DemoHome, hold, render_json, write_whole
-from gateway.cli.demo_ports import HOST, Ports
-from gateway.cli.demo_process import DemoProcess, start_process
-from gateway.cli.demo_screen import DemoScreen
-from gateway.cli.failures import CommandError
-from gateway.cli.hangup import hung_up, outlive, stop_on_signals
-from gateway.cli.open import operating
-from gateway.cli.terminal import Exit, Terminal
+from gateway.demo.home import DemoHome, hold, render_json, write_whole
+from gateway.demo.ports import HOST, Ports
+from gateway.demo.process import DemoProcess, start_process
+from gateway.demo.screen import DemoScreen
 from gateway.identity.grants import Scope
 from gateway.identity.key_policy import parse_submitted_key
 from gateway.identity.metadata import TOKEN_PATH, WELL_KNOWN_PATH
@@ -36,6 +33,9 @@ from gateway.postgres.binaries import NoServerError
 from gateway.postgres.embedded import EmbeddedPostgres
 from gateway.postgres.migrate import OWNER, ensure_log, migrate
 from gateway.postgres.pool import Target, connect
+from gateway.terminal.failures import CommandError
+from gateway.terminal.hangup import hung_up, outlive, stop_on_signals
+from gateway.terminal.terminal import Exit, Terminal
 from gateway.verification.question import Purpose
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ async def _register(home: DemoHome, settings: Settings) -> None:
         state=PartnerState.ACTIVE,
     )
     submitted = parse_submitted_key(render_json({**key.public.jwk, "kid": KID}))
-    async with operating(settings) as operator:
+    async with wiring.open_operator(settings) as operator:
         with _unless_there():
             await operator.add_partner(partner)
         with _unless_there():

@@ -1,6 +1,6 @@
 """One supervised child process: started, listened to, restarted with back-off, stopped.
 
-For: ``gateway.cli.supervisor``. Not for: what the child does.
+For: ``gateway.supervision.supervisor``. Not for: what the child does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from gateway.base.log import get_logger
-from gateway.cli.heartbeat import read_beats
+from gateway.supervision.heartbeat import read_beats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,9 +9,9 @@ import socket
 
 import pytest
 
-from gateway.cli.children import MAX_BACKOFF_S, Blueprint, Child, decide_backoff
-from gateway.cli.heartbeat import lifeline, read_beats
-from gateway.cli.notify import notify_systemd
+from gateway.supervision.children import MAX_BACKOFF_S, Blueprint, Child, decide_backoff
+from gateway.supervision.heartbeat import lifeline, read_beats
+from gateway.supervision.notify import notify_systemd
 
 
 def test_the_back_off_doubles_and_is_capped():

@@ -1,6 +1,6 @@
 """The line between the supervisor and one child: the child says once a second that it lives and whether it is ready.
 
-For: ``gateway.cli.supervisor`` at one end, ``serve-worker`` and ``feed-worker`` at the other. JSON lines over a pipe: a pipe
+For: ``gateway.supervision.supervisor`` at one end, ``serve-worker`` and ``feed-worker`` at the other. JSON lines over a pipe: a pipe
 ends by itself when either side dies, so neither can outlive the other unnoticed.
 """
 

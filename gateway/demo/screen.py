@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
-from gateway.cli.profile import default_demo_directory
+from gateway.demo.home import default_demo_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gateway.base.settings import Settings
-    from gateway.cli.demo_home import DemoHome
-    from gateway.cli.terminal import Terminal
+    from gateway.demo.home import DemoHome
+    from gateway.terminal.terminal import Terminal
 
 EXAMPLE_SUBJECT: Final = "91990000000000035P"
 

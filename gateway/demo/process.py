@@ -1,6 +1,6 @@
 """Processes that the demo starts and stops: the simulated platform and the gateway, each with a log file of its own.
 
-For: ``gateway.cli.demo``. Each runs in a session of its own, so that Ctrl-C reaches the demo alone, which stops them in order;
+For: ``gateway.demo.run``. Each runs in a session of its own, so that Ctrl-C reaches the demo alone, which stops them in order;
 and each ends by itself when the demo is gone, however that happened.
 """
 
@@ -17,8 +17,8 @@ import aiohttp
 
 from gateway.base.canonical import Json, JsonError, parse_json_object
 from gateway.base.settings import environment_variables
-from gateway.cli.failures import CommandError
-from gateway.cli.terminal import Exit
+from gateway.terminal.failures import CommandError
+from gateway.terminal.terminal import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
